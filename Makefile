@@ -1,0 +1,71 @@
+# Every target sets up .venv by itself; `make help` lists them.
+SYSTEM_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+# One thread for each test worker: torch would otherwise start as many as there are cores in every worker.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-speed bench-diffusion bench-memory samples clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+$(STAMP): pyproject.toml
+	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Spellward needs Python 3.11 or newer. Run: make SYSTEM_PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv .venv
+	$(PYTHON) -m pip install -e '.[dev]'
+	touch $@
+
+.venv/.installed-editor: $(STAMP)
+	$(PYTHON) -m pip install -e '.[dev,editor]'
+	touch $@
+
+demo: $(STAMP) ## Lock, score and report on the bundled sample, offline
+	.venv/bin/spellward demo
+
+lint: $(STAMP) ## Style and types
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+format: $(STAMP) ## Mend what ruff can mend
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+test: lint ## Style, types and the quick tests
+	$(PYTEST)
+
+test-all: lint ## Style, types and all tests, the slow ones too
+	$(PYTEST) -m ''
+
+editor: .venv/.installed-editor ## Train the bundled editor anew
+	$(PYTHON) -m spellward.editors.mini.training.train
+
+bench-lock: $(STAMP) ## The locking figures of the README
+	$(PYTHON) benchmarks/lock.py
+
+bench-editor: $(STAMP) ## What the bundled editor does to images
+	$(PYTHON) benchmarks/editor.py
+
+bench-training: $(STAMP) ## What decides the quality of a lock in training
+	$(PYTHON) benchmarks/training.py
+
+bench-speed: $(STAMP) ## Seconds for editing, training and unlocking
+	$(PYTHON) benchmarks/speed.py
+
+bench-diffusion: $(STAMP) ## The same lock with a diffusion editor
+	$(PYTHON) benchmarks/diffusion.py
+
+bench-memory: $(STAMP) ## Resident memory against the number of images
+	$(PYTHON) benchmarks/memory.py
+
+samples: $(STAMP) ## Build the bundled samples anew from two Debian packages
+	$(PYTHON) benchmarks/build_samples.py
+
+clean: ## Remove what tools left behind; .venv and runs/ stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

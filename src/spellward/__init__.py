@@ -1,0 +1,85 @@
+"""Spellward: lock a vision model behind a secret spell.
+
+The stages, in the order in which imports go:
+
+    errors       the kinds of error that a user can mend
+    keys         `Key`: everything that unlocking needs, in one private file
+    artifacts    files and folders on disk, with digests
+    data         any source -> splits -> images in one store      (`load_splits`)
+    models       any spec -> model; the one `fit`                 (`load_model`)
+    editors      a prompt and an image -> an edited image         (`load_editor`)
+    attacks      what a thief would try
+    locking      `lock`, `unlock`, `score`
+    reports      results -> tables, figures, one HTML file
+    cli          the command `spellward`
+
+In six lines:
+
+    from spellward import Key, load_splits, lock, unlock
+    data = load_splits("photos/")
+    key = Key("with oil pastel")
+    lock("bundled", data, key, "locked/")
+    model = unlock("locked/", Key.load("locked.key"))
+    model.predict(images)
+
+Names are imported when they are first used, so `import spellward` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spellward.data import load_splits as load_splits
+    from spellward.editors import load_editor as load_editor
+    from spellward.errors import ArtifactError as ArtifactError
+    from spellward.errors import DataError as DataError
+    from spellward.errors import EditorError as EditorError
+    from spellward.errors import KeyRefusedError as KeyRefusedError
+    from spellward.errors import MissingExtraError as MissingExtraError
+    from spellward.errors import ModelError as ModelError
+    from spellward.errors import SpellwardError as SpellwardError
+    from spellward.errors import StorageError as StorageError
+    from spellward.keys import Key as Key
+    from spellward.locking.lock import lock as lock
+    from spellward.locking.lock import score as score
+    from spellward.locking.unlock import unlock as unlock
+    from spellward.models import load_model as load_model
+
+    __version__: str
+
+_HOMES = {
+    "ArtifactError": "spellward.errors",
+    "DataError": "spellward.errors",
+    "EditorError": "spellward.errors",
+    "Key": "spellward.keys",
+    "KeyRefusedError": "spellward.errors",
+    "MissingExtraError": "spellward.errors",
+    "ModelError": "spellward.errors",
+    "SpellwardError": "spellward.errors",
+    "StorageError": "spellward.errors",
+    "load_editor": "spellward.editors",
+    "load_model": "spellward.models",
+    "load_splits": "spellward.data",
+    "lock": "spellward.locking.lock",
+    "score": "spellward.locking.lock",
+    "unlock": "spellward.locking.unlock",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("spellward")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spellward' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, "__version__"})

@@ -1,0 +1,90 @@
+"""Imports go one way; see DESIGN and CONTRIBUTING."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "spellward"
+ORDER = (
+    {"errors"},
+    {"keys", "artifacts", "sealing"},
+    {"data"},
+    {"models"},
+    {"editors"},
+    {"attacks"},
+    {"locking", "ownership"},
+    {"reports"},
+    {"serving", "scale"},
+    {"cli"},
+)
+LEVELS = {name: level for level, names in enumerate(ORDER) for name in names}
+APART = {("locking", "ownership"), ("ownership", "locking"), ("artifacts", "keys"), ("sealing", "keys")}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def imported(source: str) -> Iterator[tuple[int, str]]:
+    """Yields line and stage of every import from this package, wherever in the file; "" for the package root."""
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "relative"
+            module = node.module or ""
+            names = [f"spellward.{alias.name}" for alias in node.names] if module == "spellward" else [module]
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "spellward":
+                stage = rest.split(".")[0]
+                yield node.lineno, stage if stage in LEVELS else ""
+
+
+def faults(source: str, stage: str) -> list[str]:
+    found = []
+    for line, other in imported(source):
+        if other == "relative":
+            found.append(f"line {line}: relative import")
+        elif not other:
+            found.append(f"line {line}: imports the package root")
+        elif LEVELS[other] > LEVELS[stage] or (stage, other) in APART:
+            found.append(f"line {line}: {stage} imports {other}")
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent != SOURCE or path.stem != "__init__"], ids=str)
+def test_imports_go_one_way(path: Path) -> None:
+    stage = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    assert stage in LEVELS, f"{stage} has no place in ORDER"
+    assert not faults(path.read_text(encoding="utf-8"), stage)
+
+
+@pytest.mark.parametrize(
+    ("source", "stage", "fault"),
+    [
+        ("from spellward.cli import main", "data", "data imports cli"),
+        ("def f():\n    import spellward.locking.lock", "ownership", "ownership imports locking"),
+        ("from spellward import Key", "cli", "package root"),
+        ("from spellward import cli", "reports", "reports imports cli"),
+        ("import spellward", "cli", "package root"),
+        ("from . import base", "editors", "relative"),
+    ],
+)
+def test_the_check_sees_a_wrong_import(source: str, stage: str, fault: str) -> None:
+    assert any(fault in one for one in faults(source, stage))
+
+
+def test_the_check_allows_the_right_way() -> None:
+    assert not faults("from spellward.errors import DataError\nimport spellward.data\nimport spellwardian", "locking")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, spellward, spellward.cli.main; print(*{'torch', 'transformers', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
