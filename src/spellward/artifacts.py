@@ -1,0 +1,234 @@
+"""Files and folders that Spellward writes: atomic, private where they must be, held against digests."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from spellward.errors import ArtifactError, StorageError
+
+CACHE_VARIABLE = "SPELLWARD_CACHE"
+_HASH_BYTES = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEPT = "What was finished before is kept; run again."
+_STORAGE_ERRORS = {
+    errno.ENOSPC: ("the disk is full", f"Free some space. {_KEPT}"),
+    errno.EDQUOT: ("the disk quota is used up", f"Free some space. {_KEPT}"),
+    errno.EFBIG: ("the file would be too large for this disk", f"Use another disk. {_KEPT}"),
+    errno.EIO: ("the disk does not answer as it should", f"Use another disk. {_KEPT}"),
+    errno.EROFS: ("the file system is read-only", "Name another folder."),
+    errno.EACCES: ("permission is denied", "Name another folder, or change its permissions."),
+    errno.EPERM: ("permission is denied", "Name another folder, or change its permissions."),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "Name another folder."),
+    errno.EISDIR: ("it is a folder", "Name a file."),
+    errno.ENAMETOOLONG: ("the name is too long", "Use a shorter one."),
+}
+
+
+@contextlib.contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turns a full or read-only disk into one or two sentences.
+
+    Raises:
+        StorageError: For an OSError that says that nothing can be written at `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason, advice = _STORAGE_ERRORS.get(error.errno or 0, ("", ""))
+        if not reason:
+            raise
+        raise StorageError(f"Cannot write {path}: {reason}. {advice}") from error
+
+
+def atomic_write(path: str | Path, content: bytes | str, mode: int = 0o644) -> None:
+    """Writes a file so that a kill or a full disk leaves the old one or the new one, never a part.
+
+    Args:
+        path: The file; its folder must exist.
+        content: Text is written as UTF-8.
+        mode: Permissions, whatever the umask says; set before there is any content.
+
+    Raises:
+        StorageError: If the disk is full, cannot be written, or the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.exists():
+        raise StorageError(f"Cannot write {path}: the folder {path.parent} does not exist. Make it, or name another.")
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    with storage_errors(path):
+        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(scratch).replace(path)
+        except BaseException:
+            Path(scratch).unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: str | Path, value: Any, mode: int = 0o644) -> None:
+    """Writes plain JSON; a value that JSON does not know is an error here, never text by accident."""
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode)
+
+
+def parse_json(text: str) -> Any:
+    """Reads JSON as the standard has it: no field twice, no NaN or infinity, no nesting without end.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def sha256_file(path: str | Path) -> str:
+    """Digest of a file, hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_HASH_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def private_folder(path: str | Path) -> Path:
+    """Makes a folder that its owner alone can enter (mode 0700); an existing one is closed to others.
+
+    Raises:
+        StorageError: If it cannot be made, or exists as a file or as a folder that many share, such as /tmp.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        if path.exists():
+            status = path.stat()
+            if not path.is_dir() or status.st_mode & stat.S_ISVTX or status.st_uid != os.getuid():
+                raise StorageError(f"{path} is not a folder of your own. Name another, which will be made private.")
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+    return path
+
+
+def cache_root() -> Path:
+    """The private cache folder: $SPELLWARD_CACHE, or `spellward` below the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return private_folder(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return private_folder((Path(base) if base else Path.home() / ".cache") / "spellward")
+
+
+def safe_join(folder: Path, relative: str) -> Path:
+    """A path inside a folder.
+
+    Raises:
+        ArtifactError: If `relative` is absolute or leaves the folder, also by a symbolic link.
+    """
+    pure = PurePosixPath(relative)
+    if not relative or pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
+        raise ArtifactError(f"The path {relative!r} leaves its folder; the artifact is broken or hostile.")
+    path = folder / pure
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"The path {relative!r} leaves its folder by a link; the artifact is broken or hostile.")
+    return path
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Digests of the files of a folder.
+
+    Law: `Manifest.from_json(m.to_json()) == m` for every manifest m.
+
+    Attributes:
+        files: Relative POSIX path to sha256 in hexadecimal.
+    """
+
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path) -> Manifest:
+        """Digests every file of a folder, hidden ones included.
+
+        Raises:
+            ArtifactError: For a file name that is no text.
+        """
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
+        for relative in files:
+            if not _is_text(relative):
+                raise ArtifactError(f"The file name {relative!r} in {folder} is no text. Rename it.")
+        return cls(files)
+
+    def to_json(self) -> str:
+        return json.dumps(self.files, indent=2, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ArtifactError: For anything else.
+        """
+        try:
+            files = parse_json(text)
+        except ValueError as error:
+            raise ArtifactError(
+                "The manifest is truncated or not JSON. Get the folder from its owner again."
+            ) from error
+        if not isinstance(files, dict) or not all(
+            isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in files.values()
+        ):
+            raise ArtifactError("The manifest does not map paths to digests. Get the folder from its owner again.")
+        return cls(files)
+
+    def verify(self, folder: Path, allowed_extra: tuple[str, ...] = ("lock.json",)) -> None:
+        """Holds a folder against the digests.
+
+        Raises:
+            ArtifactError: Naming the first file that is missing, altered or was added.
+        """
+        for relative, digest in self.files.items():
+            path = safe_join(folder, relative)
+            if not path.is_file():
+                raise ArtifactError(f"{path} is missing. Get the folder from its owner again.")
+            if sha256_file(path) != digest:
+                raise ArtifactError(f"{path} was altered after it was written. Get the folder from its owner again.")
+        known = {*self.files, *allowed_extra}
+        for path in sorted(folder.rglob("*")):
+            relative = path.relative_to(folder).as_posix()
+            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if path.is_file() and relative not in known and not hidden:
+                raise ArtifactError(f"{path} was not there when the folder was written. Remove it if it is yours.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spellward import artifacts
+from spellward.artifacts import Manifest, atomic_write, cache_root, parse_json, private_folder, safe_join, write_json
+from spellward.errors import ArtifactError, StorageError
+
+DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+TWICE = f'{{"a": "{0:064}", "a": "{1:064}"}}'
+PATHS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
+
+
+@given(st.dictionaries(PATHS, DIGESTS, max_size=8))
+def test_a_manifest_comes_back_exactly(files: dict[str, str]) -> None:
+    manifest = Manifest(files)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert Manifest.from_json(manifest.to_json().encode("utf-8").decode("utf-8")) == manifest
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": "00"}', "null", "[" * 100_000, TWICE])
+def test_what_is_no_manifest_is_refused(text: str) -> None:
+    with pytest.raises(ArtifactError, match="manifest"):
+        Manifest.from_json(text)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "deep" / "weights").write_bytes(bytes(3_000_000))
+    return folder
+
+
+def test_an_untouched_folder_passes(folder: Path) -> None:
+    manifest = Manifest.of(folder)
+    assert set(manifest.files) == {"config.json", "deep/weights"}
+    manifest.verify(folder)
+    (folder / "lock.json").write_text("{}")
+    (folder / ".cache" / "download").mkdir(parents=True)
+    (folder / ".cache" / "download" / "config.json").write_text("what tools leave behind")
+    manifest.verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json was altered"),
+        (lambda folder: (folder / "deep" / "weights").write_bytes(bytes(2_999_999)), "weights was altered"),
+        (lambda folder: (folder / "deep" / "extra").write_text(""), "extra was not there"),
+    ],
+)
+def test_a_change_to_a_folder_names_the_file(folder: Path, change, named: str) -> None:  # type: ignore[no-untyped-def]
+    manifest = Manifest.of(folder)
+    change(folder)
+    with pytest.raises(ArtifactError, match=named):
+        manifest.verify(folder)
+
+
+def test_file_names_that_are_no_text_are_refused(folder: Path) -> None:
+    (folder / os.fsdecode(b"\xff.bin")).write_text("")
+    with pytest.raises(ArtifactError, match="no text"):
+        Manifest.of(folder)
+
+
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a\\b", "a\0b", "link/x"])
+def test_paths_that_leave_their_folder_are_refused(folder: Path, path: str) -> None:
+    (folder / "link").symlink_to(folder.parent)
+    with pytest.raises(ArtifactError, match="leaves its folder"):
+        safe_join(folder, path)
+    with pytest.raises(ArtifactError):
+        Manifest({path: "0" * 64}).verify(folder)
+
+
+def test_paths_inside_their_folder_are_joined(folder: Path) -> None:
+    assert safe_join(folder, "deep/weights") == folder / "deep" / "weights"
+    assert safe_join(folder, "new.json") == folder / "new.json"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_has_its_mode_whatever_the_umask(tmp_path: Path, mode: int) -> None:
+    for mask in (0, 0o077):
+        before = os.umask(mask)
+        try:
+            atomic_write(tmp_path / "file", "text", mode)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    atomic_write(tmp_path / "file", b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        atomic_write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", sorted(artifacts._STORAGE_ERRORS))
+def test_storage_errors_name_the_path_and_what_to_do(number: int) -> None:
+    with pytest.raises(StorageError, match=r"Cannot write out/x: .*\. .*\."), artifacts.storage_errors("out/x"):
+        raise OSError(number, "whatever")
+
+
+def test_other_errors_pass_through() -> None:
+    with pytest.raises(FileNotFoundError), artifacts.storage_errors("out"):
+        raise FileNotFoundError(errno.ENOENT, "whatever")
+
+
+def test_a_path_through_a_file_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "x", tmp_path / "none" / "x", tmp_path / ("x" * 300)):
+        with pytest.raises(StorageError, match="Cannot write"):
+            atomic_write(path, "text")
+
+
+def test_unknown_types_never_become_text(tmp_path: Path) -> None:
+    for value in ({1, 2}, Path("x"), float("nan"), b"bytes"):
+        with pytest.raises((TypeError, ValueError)):
+            write_json(tmp_path / "file.json", {"value": value})
+    assert not (tmp_path / "file.json").exists()
+    write_json(tmp_path / "file.json", {"b": [1, "ä"], "a": None})
+    assert json.loads((tmp_path / "file.json").read_text(encoding="utf-8")) == {"b": [1, "ä"], "a": None}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "NaN", "[Infinity]", "{", "[" * 100_000])
+def test_loose_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text)
+
+
+def test_digests_are_those_of_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert artifacts.sha256_file(tmp_path / "file") == expected
+
+
+def test_a_private_folder_is_closed_to_others(tmp_path: Path) -> None:
+    path = private_folder(tmp_path / "a" / "b")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    path.chmod(0o755)
+    assert stat.S_IMODE(private_folder(path).stat().st_mode) == 0o700
+
+
+def test_a_shared_folder_is_never_closed_to_others(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (tmp_path / "file").write_text("")
+    for path in (shared, tmp_path / "file"):
+        with pytest.raises(StorageError, match="not a folder of your own"):
+            private_folder(path)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+
+
+def test_the_cache_stands_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPELLWARD_CACHE", str(tmp_path / "mine"))
+    assert cache_root() == tmp_path / "mine"
+    monkeypatch.delenv("SPELLWARD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_root() == tmp_path / "xdg" / "spellward"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_root() == tmp_path / ".cache" / "spellward"
