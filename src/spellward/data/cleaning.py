@@ -1,0 +1,126 @@
+"""Judges every image by its header and finds exact duplicates, before anything is trained on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Dataset, Image
+
+from spellward.data.images import check_header
+from spellward.data.progress import progress_bar
+from spellward.data.splits import labels_of
+from spellward.errors import DataError
+
+CHUNK = 64
+WORKERS = min(4, os.cpu_count() or 1)
+"""Threads that decode; few, because one image of 100 million pixels takes up to a gigabyte while it is decoded."""
+_SHOWN = 5
+
+
+class Encoded(NamedTuple):
+    """One image as it is stored: a file or bytes, and what to call it in messages."""
+
+    source: str | bytes
+    name: str
+    is_file: bool
+
+    def digest(self) -> bytes:
+        """sha256 of the stored bytes."""
+        if isinstance(self.source, bytes):
+            return hashlib.sha256(self.source).digest()
+        try:
+            with Path(self.source).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read ({error.strerror}). Restore or remove it.") from error
+
+
+def encoded_images(dataset: Dataset, name: str = "data", start: int = 0) -> Iterator[list[Encoded]]:
+    """Yields the stored images from row `start` on in order, `CHUNK` at a time, undecoded."""
+    raw = dataset.with_format(None).cast_column("image", Image(decode=False))
+    for first in range(start, len(raw), CHUNK):
+        values = raw[first : first + CHUNK]["image"]
+        yield [_encoded(value, f"{name} row {first + offset}") for offset, value in enumerate(values)]
+
+
+def clean(parts: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str], list[str]]:
+    """Refuses images that cannot be used, and keeps one of each set of exact duplicates.
+
+    Of duplicates in several splits the one in test stays, then the one in validation: so nothing is trained on that is
+    judged by later.
+
+    Returns:
+        The splits, a sentence for each duplicate left out, and warnings.
+
+    Raises:
+        DataError: Naming the files that are broken, tiny or huge, or two equal files with different labels.
+    """
+    seen: dict[bytes, tuple[Encoded, int, str, int]] = {}
+    keep: dict[str, list[int]] = {split: [] for split in parts}
+    dropped: set[tuple[str, int]] = set()
+    problems: list[str] = []
+    duplicates: list[str] = []
+    warnings: list[str] = []
+    with (
+        progress_bar("Checking images", sum(map(len, parts.values()))) as advance,
+        ThreadPoolExecutor(WORKERS) as threads,
+    ):
+        for split in sorted(parts, key=("test", "validation", "train").index):
+            labels = labels_of(parts[split])
+            names = parts[split].features["label"].names
+            row = -1
+            for images in encoded_images(parts[split], split):
+                for image, result in zip(images, threads.map(_judge, images), strict=True):
+                    row += 1
+                    if isinstance(result, str):
+                        problems.append(result)
+                        continue
+                    label = int(labels[row])
+                    # The first copy is remembered without its bytes.
+                    first, other, where, place = seen.setdefault(result, (image._replace(source=""), label, split, row))
+                    if (where, place) == (split, row):
+                        keep[split].append(row)
+                    elif label == other:
+                        duplicates.append(f"{image.name} is the same image as {first.name}: left out.")
+                    elif image.is_file:
+                        problems.append(
+                            f"{first.name} ({names[other]!r}) and {image.name} ({names[label]!r}) are the same image "
+                            f"with different labels. Remove the wrong one."
+                        )
+                    else:
+                        dropped.add((where, place))
+                        warnings.append(
+                            f"{first.name} and {image.name} are the same image with different labels: both left out."
+                        )
+                advance(len(images))
+    if problems:
+        more = f" (and {len(problems) - _SHOWN} more images)" if len(problems) > _SHOWN else ""
+        raise DataError("\n".join(problems[:_SHOWN]) + more)
+    cleaned = {}
+    for split, dataset in parts.items():
+        rows = [row for row in keep[split] if (split, row) not in dropped]
+        cleaned[split] = dataset if len(rows) == len(dataset) else dataset.select(rows)
+    return cleaned, duplicates, warnings
+
+
+def _judge(image: Encoded) -> bytes | str:
+    """The digest of an image, or what is wrong with it."""
+    try:
+        check_header(image.source, image.name)
+        return image.digest()
+    except DataError as error:
+        return str(error)
+
+
+def _encoded(value: dict[str, Any] | None, name: str) -> Encoded:
+    if value is None or (value["bytes"] is None and value["path"] is None):
+        return Encoded(b"", name, False)
+    if value["bytes"] is None:
+        return Encoded(value["path"], value["path"], True)
+    path = Path(value["path"] or "").name
+    return Encoded(value["bytes"], f"{name} ({path})" if path else name, False)

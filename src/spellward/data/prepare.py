@@ -1,0 +1,88 @@
+"""Decodes a Dataset once into a private store of square uint8 images.
+
+The store is found by what the images are (their encoded bytes and labels), the size, and the way they are decoded. A
+run that was killed goes on with the next run; a second run at the same time waits for the first and shares its store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from datasets import Dataset
+
+from spellward.artifacts import atomic_write, cache_root, private_folder
+from spellward.data.cleaning import WORKERS, Encoded, encoded_images
+from spellward.data.images import decode_image, square
+from spellward.data.progress import progress_bar
+from spellward.data.splits import labels_of
+from spellward.data.store import ImageStore
+from spellward.data.table import ImageTable, fingerprint_of
+from spellward.errors import DataError
+
+ALGORITHM = f"squash-bicubic-1 pillow-{PIL.__version__}"
+MAX_SIZE = 4096
+
+
+def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, progress: bool = True) -> ImageTable:
+    """Decodes, turns upright (EXIF), converts to RGB and squashes every image to size x size (bicubic, antialiased).
+
+    Args:
+        dataset: Columns `image` (datasets.Image) and `label` (ClassLabel), as `load_splits` gives them.
+        size: Side in pixels, 2 to 4096.
+        cache_dir: The store is kept in the private folder `prepared` in here; the user's cache if not given.
+        progress: Whether to show a bar on a terminal.
+
+    Returns:
+        A table that reads uint8 [B, 3, size, size] from disk; memory does not grow with the number of images.
+
+    Raises:
+        DataError: For an image that cannot be decoded; the message names it.
+        StorageError: If the disk is full; images that were decoded are kept.
+    """
+    if not 2 <= size <= MAX_SIZE:
+        raise DataError(f"The size of prepared images is 2 to {MAX_SIZE} pixels; got {size}.")
+    labels = labels_of(dataset)
+    classes = tuple(dataset.features["label"].names)
+    if len(labels) and labels.min() < 0:
+        raise DataError("Some images have no label. Read the data with load_splits, which leaves them out.")
+    folder = private_folder((Path(cache_dir) if cache_dir is not None else cache_root()) / "prepared")
+    path = folder / f"{_content_digest(dataset, labels, classes, size)}.images"
+    with ImageStore.create(path, len(dataset), size) as writer, ThreadPoolExecutor(WORKERS) as threads:
+        left = len(dataset) - writer.done
+        with progress_bar(f"Preparing images at {size} px", left, progress) as advance:
+            for images in encoded_images(dataset, start=writer.done):
+                writer.append(np.stack(list(threads.map(lambda image: _pixels(image, size), images))))
+                advance(len(images))
+        store = writer.finish()
+    return ImageTable(store, labels, classes, _fingerprint(store, labels, classes))
+
+
+def _pixels(image: Encoded, size: int) -> np.ndarray:
+    return square(decode_image(image.source, image.name), size)
+
+
+def _content_digest(dataset: Dataset, labels: np.ndarray, classes: tuple[str, ...], size: int) -> str:
+    digest = hashlib.sha256(json.dumps([ALGORITHM, size, len(dataset), classes]).encode())
+    digest.update(labels.astype("<i8").tobytes())
+    with ThreadPoolExecutor(WORKERS) as threads:
+        for images in encoded_images(dataset):
+            for one in threads.map(Encoded.digest, images):
+                digest.update(one)
+    return digest.hexdigest()
+
+
+def _fingerprint(store: ImageStore, labels: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The table's fingerprint, kept beside the store so that its pixels are hashed only once."""
+    path = store.path.with_suffix(".sha256")
+    if path.exists():
+        kept = path.read_text()
+        if len(kept) == 64:
+            return kept
+    fingerprint = fingerprint_of(store, labels, classes)
+    atomic_write(path, fingerprint, mode=0o600)
+    return fingerprint

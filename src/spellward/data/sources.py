@@ -1,0 +1,175 @@
+"""Any source of labelled images -> checked, seeded splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import datasets
+import numpy as np
+import PIL.Image
+from datasets import ClassLabel, Dataset, Features, Image
+
+from spellward.artifacts import cache_root, private_folder
+from spellward.data.cleaning import clean
+from spellward.data.columns import two_columns
+from spellward.data.folder import SPLIT_ALIASES, read_folder
+from spellward.data.sample import load_sample
+from spellward.data.splits import DataReport, Splits, complete_splits
+from spellward.data.table import channels_first
+from spellward.errors import DataError
+
+Source: TypeAlias = str | Path | Dataset | Mapping[str, Dataset] | tuple[Any, Any]
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+class _Raw(NamedTuple):
+    """A source as it was found: its splits under their own names, what to call it, and what was not read."""
+
+    parts: dict[str, Dataset]
+    name: str
+    ignored: tuple[str, ...] = ()
+
+
+def load_splits(
+    source: Source, *, seed: int = 0, validation: float = 0.1, test: float = 0.2, limit: int | None = None
+) -> Splits:
+    """Reads labelled images from anywhere, checks each header, drops exact duplicates and makes three splits.
+
+    Splits that the source has are kept; missing ones are cut from its training images, each class in proportion.
+
+    Args:
+        source: A folder of class folders (with or without train, validation and test above them), a folder saved by
+            `datasets`, a Parquet file or a folder of them, the id of a data set on the Hugging Face Hub,
+            `sample:fashion` or `sample:clipart`, a pair of arrays (uint8 images [N, H, W, 3], [N, H, W] or
+            [N, 3, H, W]; labels [N]), or a `datasets.Dataset` or `DatasetDict`.
+        seed: Seed of the splits and the cap.
+        validation: Share for validation, if the source has no such split.
+        test: Share for test, if the source has no such split.
+        limit: Largest number of training images, each class in proportion.
+
+    Raises:
+        DataError: For data that cannot be used; the message names the file or class and says what to do.
+    """
+    raw = _read(source)
+    named, ignored = _named_splits(raw)
+    parts, warnings = two_columns(named, raw.name)
+    if "train" not in parts:
+        raise DataError(f"{raw.name} has no labelled training images, only {', '.join(parts)}. Name one split 'train'.")
+    parts, duplicates, conflicts = clean(parts)
+    done = complete_splits(parts, seed=seed, validation=validation, test=test, limit=limit)
+    report = DataReport(tuple(duplicates), (*raw.ignored, *ignored), (*warnings, *conflicts))
+    return Splits(*done, report)
+
+
+def _read(source: Source) -> _Raw:
+    if isinstance(source, Dataset):
+        return _Raw({"train": source}, "the Dataset")
+    if isinstance(source, Mapping):
+        return _Raw(dict(source), "the DatasetDict")
+    if isinstance(source, tuple):
+        return _Raw({"train": _from_arrays(*source)}, "the arrays")
+    if not isinstance(source, (str, Path)):
+        raise DataError(f"Images come from a path, a Hub id, arrays or a Dataset, not {type(source).__name__}.")
+    if str(source).startswith("sample:"):
+        return _Raw(load_sample(str(source).removeprefix("sample:")), str(source))
+    path = Path(source).expanduser().absolute()
+    if path.is_dir():
+        return _from_folder(path)
+    if path.is_file():
+        if path.suffix.lower() != ".parquet":
+            raise DataError(f"{path} is neither a folder nor a Parquet file. Give a folder of class folders.")
+        return _Raw(_from_parquet([path]), str(path))
+    if isinstance(source, str) and _HUB_ID.fullmatch(source):
+        return _Raw(_from_hub(source), source)
+    raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id, sample:fashion or sample:clipart.")
+
+
+def _from_folder(path: Path) -> _Raw:
+    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
+        try:
+            loaded = datasets.load_from_disk(str(path))
+        except Exception as error:  # Arrow and JSON readers raise many kinds on damaged files
+            raise DataError(f"The saved data set {path} cannot be read ({error}). Save it again.") from error
+        return _Raw({"train": loaded} if isinstance(loaded, Dataset) else dict(loaded), str(path))
+    files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+    if files:
+        return _Raw(_from_parquet(files), str(path))
+    parts, ignored = read_folder(path)
+    return _Raw(dict(parts), str(path), tuple(ignored))
+
+
+def _from_parquet(files: list[Path]) -> dict[str, Dataset]:
+    """Files called train-..., validation-... or test-... are splits; else a column `split` says where a row belongs."""
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(re.split(r"[^a-z]", file.name.lower())[0], []).append(str(file))
+    if not any(SPLIT_ALIASES.get(name) == "train" for name in groups):
+        groups = {"train": [str(file) for file in files]}
+    parts = {}
+    cache = str(private_folder(cache_root() / "parquet"))
+    for split, paths in groups.items():
+        try:
+            parts[split] = Dataset.from_parquet(paths, cache_dir=cache)
+        except Exception as error:  # Arrow raises many kinds on damaged files
+            raise DataError(f"{paths[0]} cannot be read as Parquet ({error}). Write it again.") from error
+    if len(parts) == 1 and "split" in next(iter(parts.values())).column_names:
+        (whole,) = parts.values()
+        column = np.asarray(whole["split"][:], dtype=str)
+        parts = {str(name): whole.select(np.flatnonzero(column == name)) for name in np.unique(column)}
+    return parts
+
+
+def _from_hub(name: str) -> dict[str, Dataset]:
+    try:
+        loaded = datasets.load_dataset(name)
+    except Exception as error:  # network, Hub and builder errors have no common base
+        first = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"{name!r} is no file or folder here, and cannot be loaded from the Hugging Face Hub ({first}). Check the "
+            f"path or id, and the network."
+        ) from error
+    return dict(loaded)
+
+
+def _from_arrays(images: Any, labels: Any) -> Dataset:
+    pixels, numbers = channels_first(np.asarray(images)), np.asarray(labels)
+    if numbers.ndim != 1 or len(numbers) != len(pixels) or numbers.dtype.kind not in "iuUb":
+        raise DataError(f"Expected {len(pixels)} labels, got {numbers.dtype} {list(numbers.shape)}.")
+    if not len(numbers) or (numbers.dtype.kind == "i" and numbers.min() < 0):
+        raise DataError("The arrays have no images or negative labels. Give at least one image and labels from 0.")
+    names, codes = np.unique(numbers, return_inverse=True)
+    features = Features({"image": Image(), "label": ClassLabel(names=[str(name) for name in names])})
+    encoded = [{"bytes": _png(one), "path": None} for one in pixels]
+    return Dataset.from_dict({"image": encoded, "label": codes.tolist()}, features=features)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    PIL.Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _named_splits(raw: _Raw) -> tuple[dict[str, Dataset], list[str]]:
+    """Splits under the names train, validation and test; a single split of any name is all there is."""
+    filled = {name: part for name, part in raw.parts.items() if len(part)}
+    if not filled:
+        raise DataError(f"{raw.name} has no images. Check the path.")
+    if len(filled) == 1:
+        return {"train": next(iter(filled.values()))}, []
+    named: dict[str, Dataset] = {}
+    ignored = []
+    for name, part in filled.items():
+        meaning = SPLIT_ALIASES.get(name.lower())
+        if meaning is None:
+            ignored.append(f"split {name!r} of {raw.name}: not train, validation or test")
+        elif meaning in named:
+            raise DataError(f"{raw.name} has two {meaning} splits, one called {name!r}. Leave one out.")
+        else:
+            named[meaning] = part
+    if "train" not in named:
+        raise DataError(f"{raw.name} has the splits {', '.join(filled)}. Rename one of them to 'train'.")
+    return named, ignored

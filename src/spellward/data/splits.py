@@ -1,0 +1,144 @@
+"""Seeded stratified splits and caps.
+
+Each class is shuffled by its own generator, seeded with the seed and the class number, so adding a class moves no image
+of another one, and a smaller cap keeps a part of what a larger one keeps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from datasets import Dataset
+
+from spellward.errors import DataError
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was left out or looked odd when the data were read.
+
+    Attributes:
+        duplicates: One sentence for each image left out because its exact bytes occur elsewhere.
+        ignored: Files or splits that are not used.
+        warnings: Anything else the owner should know.
+    """
+
+    duplicates: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three disjoint Datasets with the columns `image` (datasets.Image) and `label` (ClassLabel)."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    report: DataReport
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; a label is an index into them."""
+        return tuple(self.train.features["label"].names)
+
+
+def labels_of(dataset: Dataset) -> np.ndarray:
+    """The label column as int64 [N]; -1 where there is none."""
+    return np.asarray([-1 if label is None else label for label in dataset["label"][:]], dtype=np.int64)
+
+
+def stratified_split(
+    labels: np.ndarray, fractions: Sequence[float], classes: Sequence[str], seed: int = 0
+) -> list[np.ndarray]:
+    """Takes a share of every class for each fraction; what is left comes first.
+
+    Args:
+        labels: int64 [N] in [0, K).
+        fractions: Shares above 0 with a sum below 1. Every class gives max(1, round(share * its count)).
+        classes: K names, for errors.
+        seed: Seed of the shuffle.
+
+    Returns:
+        1 + len(fractions) sorted, disjoint arrays of row numbers, int64, which together are all rows.
+
+    Raises:
+        DataError: If a class is too small to stand in every part; the message names it.
+    """
+    if any(not 0.0 < fraction < 1.0 for fraction in fractions) or sum(fractions) >= 1.0:
+        raise DataError(f"Shares for validation and test are above 0 with a sum below 1; got {list(fractions)}.")
+    parts: list[list[np.ndarray]] = [[] for _ in range(1 + len(fractions))]
+    for label, name in enumerate(classes):
+        rows = _shuffled(labels, label, seed)
+        counts = [max(1, round(fraction * len(rows))) for fraction in fractions]
+        if len(rows) <= sum(counts):
+            raise DataError(
+                f"Class {name!r} has {len(rows)} images, too few for {len(parts)} splits (at least "
+                f"{len(parts)}, and more than the shares {list(fractions)} take). Add images or remove the class."
+            )
+        start = 0
+        for part, count in zip(parts[1:], counts, strict=True):
+            part.append(rows[start : start + count])
+            start += count
+        parts[0].append(rows[start:])
+    return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
+
+
+def stratified_cap(labels: np.ndarray, limit: int, classes: Sequence[str], seed: int = 0) -> np.ndarray:
+    """At most `limit` rows, each class in proportion (largest remainder) and with at least one; sorted int64.
+
+    Raises:
+        DataError: If `limit` is below the number of classes.
+    """
+    if limit >= len(labels):
+        return np.arange(len(labels))
+    if limit < len(classes):
+        raise DataError(f"A limit of {limit} training images is below the number of classes, {len(classes)}.")
+    counts = np.bincount(labels, minlength=len(classes))
+    shares = counts * (limit / len(labels))
+    taken = np.maximum(np.floor(shares).astype(np.int64), np.minimum(counts, 1))
+    while taken.sum() < limit:
+        taken[np.argmax(np.where(taken < counts, shares - taken, -math.inf))] += 1
+    while taken.sum() > limit:
+        taken[np.argmax(np.where(taken > 1, taken - shares, -math.inf))] -= 1
+    rows = [_shuffled(labels, label, seed)[:count] for label, count in enumerate(taken)]
+    return np.sort(np.concatenate(rows))
+
+
+def complete_splits(
+    parts: Mapping[str, Dataset], *, seed: int, validation: float, test: float, limit: int | None
+) -> tuple[Dataset, Dataset, Dataset]:
+    """Cuts the splits that are missing from the training images, then caps those.
+
+    Args:
+        parts: `train` and, if the source has them, `validation` and `test`.
+        seed: Seed of the shuffles.
+        validation: Share of the training images cut off if there is no validation split.
+        test: The same for the test split.
+        limit: Largest number of training images, `None` for all.
+
+    Raises:
+        DataError: For fewer than two classes, or a class that is missing or too small.
+    """
+    train = parts["train"]
+    classes = train.features["label"].names
+    if len(classes) < 2:
+        raise DataError(f"There is only one class, {', '.join(map(repr, classes))}. A classifier needs two or more.")
+    wanted = {
+        name: share for name, share in (("validation", validation), ("test", test)) if not len(parts.get(name, ()))
+    }
+    rows, *cut = stratified_split(labels_of(train), list(wanted.values()), classes, seed)
+    done = dict(parts) | {name: train.select(part) for name, part in zip(wanted, cut, strict=True)}
+    done["train"] = train.select(rows)
+    if limit is not None:
+        done["train"] = done["train"].select(stratified_cap(labels_of(done["train"]), limit, classes, seed))
+    return done["train"], done["validation"], done["test"]
+
+
+def _shuffled(labels: np.ndarray, label: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))

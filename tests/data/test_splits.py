@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spellward.data.splits import stratified_cap, stratified_split
+from spellward.errors import DataError
+
+counts = st.lists(st.integers(4, 40), min_size=2, max_size=6)
+
+
+def shuffled_labels(sizes: list[int], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+
+def names(sizes: list[int]) -> list[str]:
+    return [f"class {number}" for number in range(len(sizes))]
+
+
+@settings(deadline=None, max_examples=60)
+@given(counts, st.integers(0, 9))
+def test_split_is_a_stratified_partition(sizes: list[int], seed: int) -> None:
+    labels = shuffled_labels(sizes, seed)
+    parts = stratified_split(labels, [0.1, 0.2], names(sizes), seed)
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+    for label, size in enumerate(sizes):
+        train, validation, test = ((labels[part] == label).sum() for part in parts)
+        assert (validation, test) == (max(1, round(0.1 * size)), max(1, round(0.2 * size))) and train >= 1
+    again = stratified_split(labels, [0.1, 0.2], names(sizes), seed)
+    assert all(np.array_equal(one, other) for one, other in zip(parts, again, strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(counts, st.integers(0, 9), st.integers(0, 200))
+def test_cap_is_exact_and_in_proportion(sizes: list[int], seed: int, extra: int) -> None:
+    labels = shuffled_labels(sizes, seed)
+    limit = len(sizes) + extra
+    rows = stratified_cap(labels, limit, names(sizes), seed)
+    assert len(rows) == len(set(rows.tolist())) == min(limit, len(labels))
+    taken = np.bincount(labels[rows], minlength=len(sizes))
+    assert taken.min() >= 1
+    if limit >= 10 * len(sizes):
+        assert np.abs(taken - np.minimum(np.array(sizes) * limit / len(labels), sizes)).max() <= len(sizes)
+
+
+def test_another_seed_gives_another_split() -> None:
+    labels = shuffled_labels([50, 50], 0)
+    one, other = (stratified_split(labels, [0.5], ["a", "b"], seed)[0] for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_a_new_class_moves_no_image_of_another() -> None:
+    labels = np.repeat([0, 1], 20)
+    more = np.repeat([0, 1, 2], 20)
+    test = stratified_split(labels, [0.25], ["a", "b"])[1]
+    more_test = stratified_split(more, [0.25], ["a", "b", "c"])[1]
+    assert np.array_equal(test, more_test[more_test < 40])
+
+
+def test_a_small_class_is_named_with_its_count() -> None:
+    with pytest.raises(DataError, match="'rare' has 2 images"):
+        stratified_split(np.array([0] * 9 + [1] * 2), [0.1, 0.2], ["common", "rare"])
+
+
+@pytest.mark.parametrize("fractions", [[0.0, 0.2], [0.5, 0.5], [-0.1], [1.0]])
+def test_shares_that_make_no_sense(fractions: list[float]) -> None:
+    with pytest.raises(DataError, match="above 0"):
+        stratified_split(np.array([0, 1] * 9), fractions, ["a", "b"])
+
+
+def test_limit_below_the_number_of_classes() -> None:
+    with pytest.raises(DataError, match="limit of 1"):
+        stratified_cap(np.array([0, 1] * 9), 1, ["a", "b"])
