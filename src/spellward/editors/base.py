@@ -1,0 +1,120 @@
+"""The contract of every editor: images and a prompt in, edited images of the same size out.
+
+An author of a new editor writes `_edit` and `fingerprint`; this base class owns validation, per-image broadcasting,
+batching and the blend with the source image.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from spellward.errors import EditorError
+
+MAX_PROMPT_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """What an edit depends on besides the image, the prompt, the seed and the salt.
+
+    Attributes:
+        steps: Denoising steps, at least 1.
+        guidance: Text guidance scale; 1 means no guidance.
+        image_guidance: Source image guidance scale, for editors that know one.
+        strength: The blend a of ModelLock: result = (1 - a) * image + a * edit, in (0, 1].
+    """
+
+    steps: int
+    guidance: float
+    image_guidance: float
+    strength: float
+
+
+class Editor(ABC):
+    """A text-guided image editor whose result for an image depends on nothing but that image and the arguments."""
+
+    name: ClassVar[str]
+    defaults: EditSettings
+    batch_size: int = 64
+    resolution: int = 64
+    """The side, in pixels, at which images are edited by default."""
+
+    @abstractmethod
+    def _edit(
+        self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
+    ) -> Tensor:
+        """Edits one batch; uint8 [B, 3, H, W] in, the same out, before the blend."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Names everything that changes the output: weights digest, scheduler, dtype, version of the algorithm."""
+
+    def edit(
+        self,
+        images: Tensor,
+        prompts: str | Sequence[str],
+        seed: int = 0,
+        salts: bytes | Sequence[bytes | None] | None = None,
+        settings: EditSettings | None = None,
+    ) -> Tensor:
+        """Edits images; the same image under the same arguments gives the same pixels in any batch and order.
+
+        Args:
+            images: uint8 [N, 3, H, W], RGB, 0 to 255, N may be 0.
+            prompts: One prompt for all images, or one for each.
+            seed: Seed of the initial noise, the same noise for every image (ModelLock's released code does so).
+            salts: 16 secret bytes that vary the edit under one prompt, `None` for none; one for all or one for each.
+            settings: Steps, guidance, strength; the editor's `defaults` if not given.
+
+        Returns:
+            uint8 [N, 3, H, W].
+
+        Raises:
+            EditorError: For images of another dtype or shape, or settings that make no sense.
+        """
+        settings = settings or self.defaults
+        prompt_list = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
+        salt_list = [salts] * len(images) if salts is None or isinstance(salts, bytes) else list(salts)
+        _validate(images, prompt_list, salt_list, settings)
+        edited = torch.empty_like(images)
+        for rows in self._batches(len(images)):
+            source = images[rows]
+            result = self._edit(source, prompt_list[rows], seed, salt_list[rows], settings)
+            edited[rows] = blend(source, result, settings.strength)
+        return edited
+
+    def _batches(self, count: int) -> Iterator[slice]:
+        for start in range(0, count, self.batch_size):
+            yield slice(start, min(count, start + self.batch_size))
+
+
+def blend(source: Tensor, edited: Tensor, strength: float) -> Tensor:
+    """(1 - a) * source + a * edited in uint8 (ModelLock, released evaluation code)."""
+    if strength == 1.0:
+        return edited
+    mixed = (1.0 - strength) * source.float() + strength * edited.float()
+    return mixed.round().clamp(0, 255).to(torch.uint8)
+
+
+def _validate(images: Tensor, prompts: list[str], salts: list[bytes | None], settings: EditSettings) -> None:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise EditorError(f"An editor takes uint8 images [N, 3, H, W]; got {images.dtype} {list(images.shape)}.")
+    if len(images) and min(images.shape[2:]) < 1:
+        raise EditorError(f"An editor needs images with at least one pixel; got {list(images.shape)}.")
+    if len(prompts) != len(images) or len(salts) != len(images):
+        raise EditorError(f"Got {len(images)} images but {len(prompts)} prompts and {len(salts)} salts.")
+    for prompt in set(prompts):
+        if len(prompt) > MAX_PROMPT_CHARACTERS:
+            raise EditorError(f"A prompt has at most {MAX_PROMPT_CHARACTERS} characters; this one has {len(prompt)}.")
+    if any(salt is not None and len(salt) != 16 for salt in salts):
+        raise EditorError("A salt is 16 bytes (128 bits).")
+    if not 1 <= settings.steps <= 1000:
+        raise EditorError(f"The number of steps is 1 to 1000; got {settings.steps}.")
+    if not 0.0 < settings.strength <= 1.0:
+        raise EditorError(f"The strength (blend) is above 0 and at most 1; got {settings.strength}.")
