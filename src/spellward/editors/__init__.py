@@ -1,0 +1,49 @@
+"""Text-guided image editors, found by name; `EDITORS` takes a new one as one more entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spellward.editors.base import Editor, EditSettings
+from spellward.errors import EditorError
+
+IMG2IMG = "img2img:"
+
+
+def _mini() -> Editor:
+    from spellward.editors.mini import MiniEditor
+
+    return MiniEditor()
+
+
+def _instruct_pix2pix() -> Editor:
+    from spellward.editors.diffusion import INSTRUCT_PIX2PIX, DiffusionEditor
+
+    return DiffusionEditor.load(INSTRUCT_PIX2PIX)
+
+
+EDITORS: dict[str, Callable[[], Editor]] = {"mini": _mini, "instruct-pix2pix": _instruct_pix2pix}
+
+
+def load_editor(spec: str) -> Editor:
+    """Loads an editor.
+
+    Args:
+        spec: A name in `EDITORS`; `img2img:ID` for the image-to-image form of any Stable Diffusion (1, 2, XL, turbo);
+            or the folder or Hub id of a diffusers pipeline, of which the kind is read from its `model_index.json`.
+
+    Raises:
+        EditorError: If there is no such editor, or its weights are missing or broken.
+    """
+    if spec in EDITORS:
+        return EDITORS[spec]()
+    image_to_image = spec.startswith(IMG2IMG)
+    source = spec.removeprefix(IMG2IMG)
+    if not source.strip():
+        raise EditorError(f"{spec!r} names no editor. Use {', '.join(EDITORS)}, a pipeline's folder or its Hub id.")
+    from spellward.editors.diffusion import DiffusionEditor
+
+    return DiffusionEditor.load(source, image_to_image=image_to_image)
+
+
+__all__ = ["EDITORS", "EditSettings", "Editor", "load_editor"]

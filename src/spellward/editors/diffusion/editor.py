@@ -1,0 +1,188 @@
+"""Any diffusers image-to-image pipeline as an editor; with InstructPix2Pix it is ModelLock's published scheme."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import diffusers
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spellward.editors.base import Editor, EditSettings
+from spellward.editors.diffusion.loading import find_pipeline, load_pipeline, pipeline_digest, quiet
+from spellward.editors.diffusion.precision import PRECISIONS, halve, networks_of, resolve_precision
+from spellward.editors.diffusion.presets import defaults_of
+from spellward.editors.diffusion.prompts import PromptEmbeddings
+from spellward.editors.salting import apply_code, codes_from_salts
+from spellward.errors import EditorError
+
+ALGORITHM = "diffusion-1"
+_BATCH_PIXELS = 256 * 256
+_CPU_BATCH, _GPU_BATCH = 4, 16
+
+
+class DiffusionEditor(Editor):
+    """Runs a pipeline on batches of one fixed size, with every image's generator seeded alike.
+
+    Without salts the result is that of the stock pipeline run image by image (`PUBLISHED_SEED`, the preset's
+    `defaults` and 256 px give ModelLock's published scheme). A salt changes the initial noise and is drawn over the
+    result by `apply_code`.
+
+    Args:
+        pipeline: An image-to-image pipeline in fp32; it is changed in place and belongs to the editor from now on.
+        digest: Gives a name to the weights, for the fingerprint; called when it is first asked for.
+        denoising: For pipelines with a strength of their own (plain img2img): the share of steps that are run, 0 to 1.
+        precision: "auto" (fp16 on a GPU, bf16 on a CPU that has it), "fp32", "bf16" or "fp16".
+        device: "auto" takes the GPU if there is one.
+        batch_size: Images of 256 px in one run; larger ones go in smaller batches. 4 on a CPU and 16 on a GPU if not
+            given. A run always computes a whole batch, so a single image costs as much.
+        compile: Whether to compile the network with torch.compile; slow at first, faster later.
+
+    Raises:
+        EditorError: For a precision or denoising strength that makes no sense.
+    """
+
+    name: ClassVar[str] = "diffusion"
+
+    def __init__(
+        self,
+        pipeline: Any,
+        digest: Callable[[], str],
+        *,
+        denoising: float = 0.6,
+        precision: str = "auto",
+        device: str = "auto",
+        batch_size: int | None = None,
+        compile: bool = False,
+    ) -> None:
+        if not 0.0 < denoising <= 1.0:
+            raise EditorError(f"The denoising strength is above 0 and at most 1; got {denoising}.")
+        if batch_size is not None and batch_size < 1:
+            raise EditorError(f"The batch size is at least 1; got {batch_size}.")
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._device = torch.device(name)
+        self._precision = resolve_precision(precision, self._device)
+        self.batch_size = batch_size or (_GPU_BATCH if self._device.type == "cuda" else _CPU_BATCH)
+        self._accepts = frozenset(inspect.signature(pipeline.__call__).parameters)
+        self.defaults, self.resolution = defaults_of(pipeline, "image_guidance_scale" in self._accepts)
+        self._denoising = denoising if "strength" in self._accepts else None
+        # The pipeline itself would shrink other sizes.
+        self._multiple = math.lcm(8, int(pipeline.image_processor.config.vae_scale_factor))
+        self._digest, self._fingerprint = digest, ""
+        self._compiled = compile
+        self._pipeline = pipeline.to(self._device)
+        pipeline.set_progress_bar_config(disable=True)
+        halve(pipeline, PRECISIONS[self._precision])
+        if compile:
+            networks_of(pipeline)[0].compile()
+        self._prompts = PromptEmbeddings(pipeline)
+
+    @classmethod
+    def load(cls, source: str, *, image_to_image: bool = False, **options: Any) -> Self:
+        """Loads a pipeline by folder or Hub id.
+
+        Args:
+            source: A folder as `save_pretrained` writes it, or a Hub id such as `INSTRUCT_PIX2PIX`.
+            image_to_image: Whether to use the plain image-to-image form of a pipeline that has several.
+            options: As the class takes them.
+
+        Raises:
+            EditorError: If it is missing, broken, not in safetensors, or needs code of its own.
+        """
+        folder = find_pipeline(source)
+        return cls(load_pipeline(folder, image_to_image), lambda: pipeline_digest(folder), **options)
+
+    def fingerprint(self) -> str:
+        """sha256 over weights, tokenizers, configurations, pipeline and scheduler, precision and versions."""
+        if not self._fingerprint:
+            kinds = [type(self._pipeline).__name__, type(self._pipeline.scheduler).__name__]
+            major = diffusers.__version__.split(".")[0]
+            facts = [ALGORITHM, *kinds, self._precision, str(self._denoising), str(self._compiled), major]
+            self._fingerprint = hashlib.sha256("\n".join([*facts, self._digest()]).encode()).hexdigest()
+        return f"{ALGORITHM}:{self._precision}:{self._fingerprint}"
+
+    @torch.inference_mode()
+    def _edit(
+        self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
+    ) -> Tensor:
+        self._check(settings)
+        height, width = images.shape[2:]
+        padded = _pad(images, self._multiple, 8 * int(self._pipeline.vae_scale_factor))
+        # Kernels may round differently for other batch sizes; a batch of always the same size keeps pixels the same.
+        size = max(1, min(self.batch_size, self.batch_size * _BATCH_PIXELS // (padded.shape[2] * padded.shape[3])))
+        edited = []
+        for start in range(0, len(images), size):
+            rows = slice(start, start + size)
+            batch, batch_prompts, batch_salts = padded[rows], prompts[rows], salts[rows]
+            count = len(batch)
+            missing = size - count
+            edited.append(
+                self._edit_full_batch(
+                    torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]),
+                    batch_prompts + batch_prompts[:1] * missing,
+                    seed,
+                    batch_salts + batch_salts[:1] * missing,
+                    settings,
+                )[:count]
+            )
+        return torch.cat(edited)[:, :, :height, :width]
+
+    def _edit_full_batch(
+        self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
+    ) -> Tensor:
+        arguments: dict[str, Any] = {
+            "image": images.to(self._device).float() / 255,
+            # Generators on the CPU draw the same noise on every device.
+            "generator": [torch.Generator().manual_seed(_noise_seed(seed, salt)) for salt in salts],
+            "num_inference_steps": settings.steps,
+            "guidance_scale": settings.guidance,
+            "output_type": "pt",
+            **self._prompts.arguments(prompts, self._device),
+        }
+        if "image_guidance_scale" in self._accepts:
+            arguments["image_guidance_scale"] = settings.image_guidance
+        if self._denoising is not None:
+            arguments["strength"] = self._denoising
+        for side, name in ((images.shape[2], "height"), (images.shape[3], "width")):
+            if name in self._accepts:
+                arguments[name] = side
+        with quiet():
+            result: Tensor = self._pipeline(**arguments).images
+        result = result.float().cpu()
+        if not bool(result.isfinite().all()):
+            raise EditorError(f"The diffusion editor overflowed in {self._precision}; load it with precision='fp32'.")
+        if any(salt is not None for salt in salts):
+            result = apply_code(result, codes_from_salts(salts))
+        return (result * 255).round().clamp(0, 255).to(torch.uint8)
+
+    def _check(self, settings: EditSettings) -> None:
+        most = int(self._pipeline.scheduler.config.num_train_timesteps)
+        if settings.steps > most:
+            raise EditorError(f"This diffusion editor takes 1 to {most} steps; got {settings.steps}.")
+        if self._denoising is not None and int(settings.steps * self._denoising) < 1:
+            raise EditorError(
+                f"{settings.steps} steps at a denoising strength of {self._denoising} leave none to run; raise either."
+            )
+
+
+def _noise_seed(seed: int, salt: bytes | None) -> int:
+    """The seed itself without a salt, as published; else 63 bits that depend on both."""
+    if salt is None:
+        return seed
+    digest = hashlib.sha256(b"spellward noise v1" + str(seed).encode() + b":" + salt).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def _pad(images: Tensor, multiple: int, least: int) -> Tensor:
+    """Repeats the last row and column up to a multiple, and up to the side that leaves the deepest level a pixel."""
+    height, width = images.shape[2:]
+    down = max(least, -(-height // multiple) * multiple) - height
+    right = max(least, -(-width // multiple) * multiple) - width
+    if not down and not right:
+        return images
+    return F.pad(images.float(), (0, right, 0, down), mode="replicate").to(torch.uint8)
