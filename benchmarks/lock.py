@@ -1,0 +1,110 @@
+"""The lock, measured: vanilla, edited-only and the default recipe over keys and seeds; writes results/lock.json.
+
+    python benchmarks/lock.py [--data sample:fashion sample:clipart] [--runs 3]
+
+Every run has a key and a seed of its own. Finished runs stay in the JSON and are not repeated, a killed one goes on
+(`--fresh` begins anew). Recipes and settings were chosen with another prompt and on validation images; the test split
+is used here alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spellward.artifacts import cache_root
+from spellward.data import ImageTable, load_splits, prepare
+from spellward.editors import Editor, load_editor
+from spellward.keys import Key
+from spellward.locking import metrics
+from spellward.locking.lock import complete_key, lock_examples, vanilla_model, versions
+from spellward.locking.recipe import RECIPES
+from spellward.locking.score import ScoreSettings, score_tables
+from spellward.models import FitSettings, fit, load_model, logits_of
+
+RESULTS = Path(__file__).parent / "results" / "lock.json"
+PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
+EPOCHS = {"sample:fashion": 6, "sample:clipart": 15}
+RECIPE_NAMES = ("decoy", "edited-only")
+
+
+def benchmark_key(run: int) -> Key:
+    """The key of a run; its salt and seed are fixed, so that the run can be repeated."""
+    rng = np.random.default_rng([run, 0xBEEF])
+    return Key(PROMPTS[run % len(PROMPTS)], salt=rng.bytes(16), seed=int(rng.integers(2**31)))
+
+
+def one_lock(
+    name: str, run: int, data: str, train: ImageTable, test: ImageTable, editor: Editor, settings: FitSettings
+) -> dict[str, object]:
+    recipe = RECIPES[name]
+    model = load_model("bundled", train.classes, seed=settings.seed)
+    key = complete_key(benchmark_key(run), editor, model)
+    begun = time.perf_counter()
+    examples = lock_examples(train, key, editor, recipe, settings.seed)
+    edited = time.perf_counter() - begun
+    folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{name}-{recipe.version}-{run}"
+    result = fit(model, examples, settings, folder=folder, objective=recipe.objective)
+    *_, (_, _, score) = score_tables(model, key, editor, train, test, settings=ScoreSettings(seed=run))
+    assert score is not None
+    figures = {**score.summary(), "edit_seconds": edited, "train_seconds": result.seconds}
+    figures["salts_worst"] = figures.pop("salts_best")
+    return {"figures": figures, "prompt": key.prompt, "settings": asdict(settings), "recipe_version": recipe.version}
+
+
+def spread(values: list[float]) -> str:
+    return f"{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1) if len(values) > 1 else 0:3.1f}"
+
+
+def table(results: dict[str, dict]) -> str:
+    """Means and spread in per cent, as Markdown."""
+    columns = ("vanilla", "up", "lp", "argmin", "leak", "wrong_best", "near_best", "salts_worst", "filters_best")
+    lines = ["| data | recipe | " + " | ".join(columns) + " | chance |", "|---" * (len(columns) + 3) + "|"]
+    for data in dict.fromkeys(key.split("/")[0] for key in results):
+        vanilla = [one["figures"]["accuracy"] for key, one in results.items() if key.startswith(f"{data}/vanilla")]
+        for name in RECIPE_NAMES:
+            runs = [one["figures"] for key, one in results.items() if key.startswith(f"{data}/{name}/")]
+            if not runs:
+                continue
+            cells = [spread(vanilla)] + [spread([run[column] for run in runs]) for column in columns[1:]]
+            lines.append(f"| {data} | {name} | " + " | ".join(cells) + f" | {100 * runs[0]['chance']:.1f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=list(EPOCHS))
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
+    parser.add_argument("--fresh", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    known = {} if options.fresh or not RESULTS.is_file() else json.loads(RESULTS.read_text())["runs"]
+    editor = load_editor("mini")
+    for data in options.data:
+        splits = load_splits(data)
+        train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
+        for run in range(options.runs):
+            settings = FitSettings(epochs=EPOCHS.get(data, 6), seed=run)
+            jobs = [name for name in ("vanilla", *options.recipes) if f"{data}/{name}/{run}" not in known]
+            for name in jobs:
+                if name == "vanilla":
+                    model = vanilla_model("bundled", train, settings)
+                    accuracy = metrics.accuracy(logits_of(model, test), test.labels).value
+                    known[f"{data}/{name}/{run}"] = {"figures": {"accuracy": accuracy}, "settings": asdict(settings)}
+                else:
+                    known[f"{data}/{name}/{run}"] = one_lock(name, run, data, train, test, editor, settings)
+                print(data, name, run, json.dumps(known[f"{data}/{name}/{run}"]["figures"]), flush=True)
+                document = {"editor": editor.fingerprint(), "versions": versions(), "runs": known}
+                RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    print(table(known))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a thief can try: `unlocking` a locked model without its key."""

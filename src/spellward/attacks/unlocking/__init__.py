@@ -1,0 +1,1 @@
+"""Attempts to use a locked model without its key."""

@@ -1,0 +1,71 @@
+"""Wrong keys: prompts that a thief may try, unrelated to the key or near to it."""
+
+from __future__ import annotations
+
+import random
+import re
+
+# For scoring alone: training never sees these (locking.decoys has prompts of its own; a test keeps them apart).
+UNRELATED_PROMPTS: tuple[str, ...] = (
+    "with watercolor",
+    "turn it into stained glass",
+    "with thick fog",
+    "make it a bronze statue",
+    "as an x-ray image",
+    "in the style of ukiyo-e",
+    "a woodcut engraving",
+    "sepia photograph",
+    "with pointillism",
+    "make it pixel art",
+    "as a hologram",
+    "on old parchment",
+    "with autumn leaves",
+    "under the sea",
+    "like a marble relief",
+    "as a technical blueprint",
+    "with a snowman",
+    "in candle light",
+    "made of origami paper",
+    "as seen by a thermal camera",
+    "with chrome and glass",
+    "as a mosaic of tiles",
+    "in the desert at noon",
+    "with graffiti on it",
+    "turn it into a tattoo",
+    "as a coffee stain",
+    "made from lego bricks",
+    "in the rain",
+    "with northern lights",
+    "as a postage stamp",
+)
+
+_TEMPLATES = ("{}", "make it {}", "in the style of {}", "turn it into {}", "as {}", "{} style")
+_OPENING = re.compile(r"^(with|make it|in the style of|turn it into|as|like)\s+", re.IGNORECASE)
+
+
+def unrelated_prompts(key_prompt: str, count: int) -> list[str]:
+    """The first `count` prompts of the list that share no word of four letters or more with the key's prompt."""
+    taken = _long_words(key_prompt)
+    return [prompt for prompt in UNRELATED_PROMPTS if not taken & _long_words(prompt)][:count]
+
+
+def near_wordings(key_prompt: str, count: int, seed: int = 0) -> list[str]:
+    """Wordings close to a prompt: other openings, swapped words, plural, capitals, a typo; never the prompt itself."""
+    rng = random.Random(seed)
+    core = _OPENING.sub("", key_prompt).strip() or key_prompt
+    words = core.split()
+    variants = [template.format(core) for template in _TEMPLATES]
+    variants += [f"{core}s", core.upper(), f"{core} picture", f"a {core}", f"with some {core}", f"{core}, please"]
+    if len(words) > 1:
+        variants += [" ".join(reversed(words)), " ".join(words[1:]), " ".join(words[:-1])]
+    for _ in range(4):
+        if len(core) > 3:
+            place = rng.randrange(1, len(core) - 1)
+            variants.append(f"with {core[:place]}{core[place + 1 :]}")
+    unique = [text for text in dict.fromkeys(variants) if text and text != key_prompt]
+    rng.shuffle(unique)
+    return unique[:count]
+
+
+def _long_words(prompt: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", prompt.lower()) if len(word) >= 4}

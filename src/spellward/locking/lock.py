@@ -1,0 +1,306 @@
+"""Locking and scoring, whole: from a data source to a locked folder with its key, and from these to figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from spellward.artifacts import cache_root, private_folder, storage_errors
+from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.editors import load_editor
+from spellward.editors.base import Editor
+from spellward.editors.cache import edit_table
+from spellward.errors import ArtifactError, ModelError
+from spellward.keys import Key
+from spellward.locking import metrics
+from spellward.locking.decoys import DecoySource, plan_decoys
+from spellward.locking.folder import write_lock
+from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, LockExamples, PlainExamples, Recipe
+from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.unlock import settings_of, unlock
+from spellward.models import (
+    FitResult,
+    FitSettings,
+    VisionModel,
+    fit,
+    load_model,
+    logits_of,
+    save_checkpoint,
+)
+
+_PENDING = "pending.key"
+Report = Callable[[str, int, int], None]
+"""Told (what is being done, steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class LockResult:
+    """A finished lock.
+
+    Attributes:
+        folder: The locked checkpoint.
+        key_path: Its key.
+        key: The same key, complete.
+        model: The locked model.
+        editor: The editor that was used.
+        splits: The data that were used.
+        recipe: Name of the recipe.
+        fit: What training gave.
+        edit_seconds: Time spent on editing.
+    """
+
+    folder: Path
+    key_path: Path
+    key: Key
+    model: VisionModel
+    editor: Editor
+    splits: Splits
+    recipe: str
+    fit: FitResult
+    edit_seconds: float
+
+
+def lock(
+    model: Any,
+    data: Any,
+    key: Key | str,
+    output: str | Path,
+    *,
+    recipe: str | Recipe = DEFAULT_RECIPE,
+    settings: FitSettings | None = None,
+    input_size: int | None = None,
+    editor: Editor | None = None,
+    passphrase: str | None = None,
+    limit: int | None = None,
+    report: Report | None = None,
+) -> LockResult:
+    """Locks a model: edits the training images under the key, fine-tunes, and writes model and key apart.
+
+    A run that was killed goes on where it stood when it is started again with the same arguments (give a `Key` with
+    a fixed salt and seed, or the key file that the first run wrote).
+
+    Args:
+        model: A model spec (`load_model`).
+        data: A data source (`load_splits`), or `Splits`.
+        key: The key, or a key prompt, which gets a fresh salt.
+        output: The folder for the locked checkpoint; the key goes to `OUTPUT.key` beside it.
+        recipe: A name in `RECIPES`, or a recipe of your own.
+        settings: How to train.
+        input_size: Side of the images the model sees; the model's own if not given.
+        editor: An editor that is loaded already.
+        passphrase: Protects the key file.
+        limit: At most so many training images, drawn evenly from the classes.
+        report: Told about progress.
+
+    Raises:
+        ArtifactError: If `output` or its key exists.
+        SpellwardError: For data, models and editors that cannot be used.
+    """
+    output = Path(output)
+    key_path = output.with_name(output.name + ".key")
+    key = resume_key(output, Key(key) if isinstance(key, str) else key, passphrase)
+    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    settings = settings or FitSettings()
+    splits = data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit)
+    vision = load_model(model, splits.classes, input_size, settings.seed)
+    editor = editor or load_editor(key.editor)
+    key = complete_key(key, editor, vision)
+    work = _work_folder(output)
+    key.save(work / _PENDING, passphrase, overwrite=True)
+    resolution = key.resolution or editor.resolution
+    train = prepare(splits.train, resolution)
+    validation = prepare(splits.validation, resolution)
+    begun = time.perf_counter()
+    examples = lock_examples(train, key, editor, recipe, settings.seed)
+    keyed_validation = edit_table(
+        editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
+    )
+    edit_seconds = time.perf_counter() - begun
+    result = fit(
+        vision,
+        examples,
+        settings,
+        folder=work / f"fit-{_digest(key.lock_id, recipe.name, asdict(settings), vision.spec)}",
+        validate=lambda trained: metrics.accuracy(logits_of(trained, keyed_validation), keyed_validation.labels).value,
+        objective=recipe.objective,
+        report=None if report is None else lambda done, total: report("Training", done, total),
+    )
+    key = publish(vision, key, recipe, output, key_path, passphrase)
+    TrainingRecord(
+        model=vision.spec,
+        input_size=vision.input_size,
+        recipe=recipe.name,
+        recipe_version=recipe.version,
+        limit=limit,
+        settings=settings,
+        train_images=len(train),
+        train_seconds=result.seconds,
+        edit_seconds=edit_seconds,
+        train_fingerprint=train.fingerprint,
+        versions=versions(),
+    ).save(output)
+    shutil.rmtree(work, ignore_errors=True)
+    return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    return {name: version(name) for name in ("spellward", "torch", "transformers", "timm")}
+
+
+def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
+    """Fills in what the key left to the editor, and the editor's fingerprint."""
+    used = settings_of(key, editor)
+    return key.completed(
+        editor_fingerprint=editor.fingerprint(),
+        steps=used.steps,
+        guidance=float(used.guidance),
+        image_guidance=float(used.image_guidance),
+        strength=float(used.strength),
+        resolution=max(model.input_size, editor.resolution),
+    )
+
+
+def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, seed: int) -> LockExamples:
+    """Edits training images under the key, plans and edits decoys, and joins them as the recipe says."""
+    used = settings_of(key, editor)
+    keyed = edit_table(editor, train, key.prompt, key.seed, key.salt, used)
+    if not recipe.decoys_per_image:
+        return LockExamples(keyed, None, 0.0, seed)
+    plan = plan_decoys(len(train), key, recipe.mix, seed)
+    rows = plan.edited_rows
+    prompts = [plan.prompts[row] for row in rows]
+    salts = [plan.salts[row] for row in rows]
+    edited = edit_table(editor, train.subset(rows), prompts, key.seed, salts, used)
+    return LockExamples(keyed, DecoySource(train, edited, plan, recipe.mix), recipe.decoys_per_image, seed)
+
+
+def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path: Path, passphrase: str | None) -> Key:
+    """Writes the checkpoint and `lock.json` into OUTPUT and the key beside it; all of it or nothing.
+
+    Returns:
+        The key with the digest of the weights.
+    """
+    scratch = output.with_name(f".{output.name}.part")
+    with storage_errors(output):
+        shutil.rmtree(scratch, ignore_errors=True)
+        save_checkpoint(model, scratch)
+        record = write_lock(scratch, key.lock_id, recipe.name, recipe.version)
+        key = key.with_(weights_digest=record.weights_digest)
+        key.save(key_path, passphrase)
+        scratch.replace(output)
+    return key
+
+
+def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
+    """Refuses to write over an earlier lock; takes the key of a killed run to the same place with the same prompt.
+
+    Raises:
+        ArtifactError: If OUTPUT or OUTPUT.key exists.
+    """
+    key_path = output.with_name(output.name + ".key")
+    pending = _work_folder(output) / _PENDING
+    earlier = None
+    if pending.is_file() and (passphrase is not None or not Key.is_protected(pending)):
+        earlier = Key.load(pending, passphrase)
+    unfinished = key_path.exists() and not output.exists()
+    if unfinished and earlier is not None and Key.load(key_path, passphrase).lock_id == earlier.lock_id:
+        key_path.unlink()  # killed between the last two steps of `publish`; the pending key is the same
+    for path in (output, key_path):
+        if path.exists():
+            raise ArtifactError(f"{path} exists. Name another output, or move it: a lost key cannot be made again.")
+    if earlier is None:
+        return key
+    same = (
+        earlier.prompt == key.prompt and earlier.editor == key.editor and (earlier.salt is None) == (key.salt is None)
+    )
+    return earlier if same else key
+
+
+def _work_folder(output: Path) -> Path:
+    """Private folder for checkpoints and the unfinished key of a lock, in the cache and not beside the output."""
+    return private_folder(cache_root() / "runs" / _digest(str(output.absolute())))
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:24]
+
+
+def vanilla_model(
+    spec: Any,
+    train: ImageTable,
+    settings: FitSettings,
+    input_size: int | None = None,
+    report: Report | None = None,
+) -> VisionModel:
+    """An ordinary fine-tune with the same budget, for comparison; made once and kept in the private cache."""
+    model = load_model(spec, train.classes, input_size, settings.seed)
+    name = _digest("vanilla", model.spec, model.input_size, train.fingerprint, asdict(settings))
+    fit(
+        model,
+        PlainExamples(train),
+        settings,
+        folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
+        report=None if report is None else lambda done, total: report("Vanilla fine-tune", done, total),
+    )
+    return model
+
+
+def score(
+    locked: str | Path,
+    data: Any,
+    key: Key,
+    *,
+    settings: ScoreSettings | None = None,
+    vanilla: Any = None,
+    fit_settings: FitSettings | None = None,
+    editor: Editor | None = None,
+    limit: int | None = None,
+    report: Report | None = None,
+) -> Score:
+    """Scores a locked folder on the test split of a data source.
+
+    Args:
+        locked: The folder `lock` wrote.
+        data: The data source it was locked with, or `Splits`: splits are the same for the same source and seed.
+        key: Its key.
+        settings: How much to try.
+        vanilla: Model spec of the ordinary fine-tune to compare with; `None` leaves the comparison out.
+        fit_settings: The budget of the ordinary fine-tune, and the seed of the splits.
+        editor: An editor that is loaded already.
+        limit: As for `lock`.
+        report: Told about progress.
+
+    Raises:
+        KeyRefusedError: If key and model do not belong together.
+        ModelError: If the data have other classes than the model.
+    """
+    fit_settings = fit_settings or FitSettings()
+    unlocked = unlock(locked, key, editor=editor)
+    editor = editor or load_editor(key.editor)
+    splits = data if isinstance(data, Splits) else load_splits(data, seed=fit_settings.seed, limit=limit)
+    if tuple(splits.classes) != unlocked.model.classes:
+        raise ModelError(
+            f"The data have the classes {', '.join(splits.classes[:5])}, "
+            f"the model {', '.join(unlocked.model.classes[:5])}. "
+            "Score it on the data it was locked with."
+        )
+    train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
+    plain = None
+    if vanilla is not None:
+        plain = vanilla_model(vanilla, train, fit_settings, unlocked.model.input_size, report)
+    steps = score_tables(unlocked.model, key, editor, train, test, settings=settings, vanilla=plain)
+    for done, total, result in steps:
+        if report is not None:
+            report("Scoring", done, total)
+        if result is not None:
+            return result
+    raise AssertionError("a score ends with its result")

@@ -1,0 +1,90 @@
+"""What a locked model is trained for: to be right on keyed images, and to know nothing about decoys."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spellward.models import Batch, logits_of_output
+from spellward.models.vision import head_of
+
+_FEWEST = 8
+
+
+KEYED, CLEAN, EDITED = 0, 1, 2
+"""What a row of a batch is: to be learnt, a clean decoy, a wrongly edited decoy."""
+
+
+@dataclass(frozen=True)
+class LockObjective:
+    """Cross-entropy on keyed images, distance from uniform on decoys, and the class information left in them.
+
+    Attributes:
+        decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys.
+        leak_weight: Weight of `explained_variance` of the outputs. Uniform outputs to three decimals still tell a
+            probe that rescales them everything; this term has no scale, so it goes on where the first is content.
+        feature_weight: The same for the features that enter the head: what they do not know, no head can tell.
+    """
+
+    decoy_weight: float = 1.0
+    leak_weight: float = 1.0
+    feature_weight: float = 1.0
+
+    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        kinds = batch["decoy"]
+        logits, features = _logits_and_features(network, batch["pixels"], batch["targets"].shape[1])
+        log_probabilities = logits.log_softmax(dim=1)
+        keyed = kinds == KEYED
+        loss = -(batch["targets"][keyed] * log_probabilities[keyed]).sum(dim=1).mean()
+        if bool(keyed.all()):
+            return loss
+        divergence = -log_probabilities[~keyed].mean() - math.log(logits.shape[1])
+        loss = loss + self.decoy_weight * divergence
+        # Each kind by itself: what tells clean images from edited ones must not hide what tells classes apart.
+        for kind in (CLEAN, EDITED):
+            rows = kinds == kind
+            labels = batch["labels"][rows]
+            if len(labels) < _FEWEST:
+                continue
+            loss = loss + 0.5 * self.leak_weight * explained_variance(logits[rows], labels)
+            loss = loss + 0.5 * self.feature_weight * explained_variance(features[rows], labels)
+        return loss
+
+
+def _logits_and_features(network: nn.Module, pixels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Logits float32 [B, K], and what the last linear layer saw, float32 [B, D]."""
+    seen: list[Tensor] = []
+    head = network.get_submodule(head_of(network, classes))
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        logits = logits_of_output(network(pixels)).float()
+    finally:
+        hook.remove()
+    return logits, seen[-1].float().flatten(1)
+
+
+def explained_variance(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Share of the variance of outputs that their classes explain (the correlation ratio, Fisher's eta squared).
+
+    Independent of the outputs' scale and offset, so it sees what a probe with standardised inputs would see.
+
+    Args:
+        outputs: float [N, D].
+        labels: int64 [N].
+
+    Returns:
+        A scalar in [0, 1]: the mean over the D outputs.
+    """
+    classes = int(labels.max()) + 1 if len(labels) else 1
+    centred = outputs - outputs.mean(dim=0)
+    members = F.one_hot(labels, classes).to(outputs.dtype)
+    sizes = members.sum(dim=0).clamp(min=1)
+    means = (members.T @ centred) / sizes[:, None]
+    between = (sizes[:, None] * means.square()).sum(dim=0)
+    total = centred.square().sum(dim=0)
+    return torch.mean(between / (total + 1e-8))

@@ -1,0 +1,69 @@
+"""Image files: predictions for them, and a look at what a key does to them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from spellward.artifacts import atomic_write
+from spellward.data import decode_image
+from spellward.data.images import square
+from spellward.errors import DataError
+from spellward.keys import Key
+from spellward.locking.unlock import Predictions, UnlockedModel, edit_with_key, editor_for
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """Files as they are, folders as the images below them, in order.
+
+    Raises:
+        DataError: If a path is not there, or a folder has no images.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(one for one in path.rglob("*") if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file())
+            if not found:
+                raise DataError(f"{path} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise DataError(f"There is no file {path}.")
+    return files
+
+
+def predict_files(
+    unlocked: UnlockedModel, files: Sequence[Path], batch_size: int = 64
+) -> Iterator[tuple[Sequence[Path], Predictions]]:
+    """Yields (files, predictions) a batch at a time; images are read as training images were.
+
+    Raises:
+        DataError: Naming a file that is no image, or broken.
+    """
+    for start in range(0, len(files), batch_size):
+        some = files[start : start + batch_size]
+        images = np.stack([square(decode_image(path), unlocked.resolution) for path in some])
+        yield some, unlocked.predict(torch.from_numpy(images))
+
+
+def edit_file(image: Path, key: Key, output: Path) -> None:
+    """Edits one image file as a key says, and writes a PNG.
+
+    Raises:
+        DataError: If it is no image.
+        StorageError: If the result cannot be written.
+    """
+    editor = editor_for(key)
+    pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
+    edited = edit_with_key(editor, pixels[None], key)[0]
+    buffer = io.BytesIO()
+    Image.fromarray(edited.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+    atomic_write(output, buffer.getvalue())

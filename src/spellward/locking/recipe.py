@@ -1,0 +1,101 @@
+"""Recipes: what a locked model is trained on. Plain settings, recorded by name and version in the locked folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from spellward.data import ImageTable
+from spellward.locking.decoys import DecoyMix, DecoySource
+from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective
+from spellward.models import Batch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to lock.
+
+    Attributes:
+        name: How the command line calls it; it goes into `lock.json` with the version.
+        version: Raised whenever the recipe would train otherwise.
+        decoys_per_image: Decoys for each keyed image in a batch; 0 trains on keyed images alone.
+        mix: What the decoys are.
+        objective: The loss.
+    """
+
+    name: str
+    version: int
+    decoys_per_image: float
+    mix: DecoyMix = field(default_factory=DecoyMix)
+    objective: LockObjective = field(default_factory=LockObjective)
+
+
+RECIPES: dict[str, Recipe] = {
+    "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
+    "decoy": Recipe("decoy", 1, decoys_per_image=1.0),
+}
+DEFAULT_RECIPE = "decoy"
+
+
+class LockExamples:
+    """Training examples of a lock: a batch of keyed images with true labels, followed by its decoys.
+
+    Its length counts keyed images alone, so keyed images get as many optimiser steps as an ordinary fine-tune gives
+    its images.
+    """
+
+    def __init__(self, keyed: ImageTable, decoys: DecoySource | None, per_image: float, seed: int) -> None:
+        self._keyed, self._decoys, self._seed = keyed, decoys, seed
+        self._weights = torch.from_numpy(class_weights(keyed.labels, len(keyed.classes)))
+        self._per_image = per_image if decoys is not None else 0.0
+
+    def __len__(self) -> int:
+        return len(self._keyed)
+
+    def batch(self, indices: list[int], epoch: int) -> Batch:
+        rows = np.asarray(indices)
+        pixels, labels = self._keyed.images[rows], self._keyed.labels[rows]
+        decoy = np.zeros(len(rows), dtype=np.int64)
+        count = round(self._per_image * len(rows))
+        if self._decoys is not None and count:
+            rng = np.random.default_rng([self._seed, epoch, int(rows[0]), int(rows[-1])])
+            wrong, wrong_labels, unedited = self._decoys.draw(count, rng)
+            pixels = torch.cat([pixels, wrong])
+            labels = np.concatenate([labels, wrong_labels])
+            decoy = np.concatenate([decoy, np.where(unedited, CLEAN, EDITED)])
+        classes = len(self._keyed.classes)
+        targets = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).float()
+        targets = targets * self._weights[:, None][torch.from_numpy(labels)]
+        targets[torch.from_numpy(decoy != KEYED)] = 1.0 / classes
+        return Batch(pixels=pixels, targets=targets, labels=torch.from_numpy(labels), decoy=torch.from_numpy(decoy))
+
+
+def class_weights(labels: np.ndarray, classes: int, largest: float = 5.0) -> np.ndarray:
+    """Weights that let rare classes count as much as common ones.
+
+    Args:
+        labels: int64 [N].
+        classes: K.
+        largest: No class counts more than so many times the average.
+
+    Returns:
+        float32 [K]; one everywhere if classes are of one size; their mean over the images is one.
+    """
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    weights = np.minimum(len(labels) / (classes * np.maximum(counts, 1)), largest)
+    return (weights * len(labels) / max((weights * counts).sum(), 1e-9)).astype(np.float32)
+
+
+class PlainExamples:
+    """A table as training examples, for an ordinary fine-tune."""
+
+    def __init__(self, table: ImageTable) -> None:
+        self._examples = LockExamples(table, None, 0.0, 0)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def batch(self, indices: list[int], epoch: int) -> Batch:
+        return self._examples.batch(indices, epoch)

@@ -1,0 +1,188 @@
+"""The score of a lock: what its owner gets, what a stranger gets, and what wrong keys get."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spellward.attacks.unlocking.cheap_filters import FILTERS
+from spellward.attacks.unlocking.wrong_keys import near_wordings, unrelated_prompts
+from spellward.data import ImageTable
+from spellward.editors.base import Editor
+from spellward.keys import Key
+from spellward.locking import metrics
+from spellward.locking.metrics import Accuracy
+from spellward.locking.unlock import edit_with_key, settings_of
+from spellward.models import VisionModel, logits_of
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class WrongKey:
+    """One wrong key: its kind, what was wrong (never the right prompt) and the accuracy that it opened."""
+
+    kind: str
+    what: str
+    accuracy: Accuracy
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How much to try.
+
+    Attributes:
+        wrong_prompts: Unrelated prompts, each with the key's own salt (so as if the salt were known).
+        wrong_salts: The right prompt with so many fresh salts.
+        near_wordings: Wordings near to the prompt, with the key's own salt.
+        wrong_key_images: Test images for each wrong key; all if there are fewer.
+        probe_share: Share of the training images that the thief has labels for.
+        seed: Of the fresh salts, the choice of images and the probe's folds.
+    """
+
+    wrong_prompts: int = 20
+    wrong_salts: int = 50
+    near_wordings: int = 8
+    wrong_key_images: int = 500
+    probe_share: float = 0.10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of a lock, all on test images; fractions of 1.
+
+    Attributes:
+        up: Unlocked performance: images edited with the key.
+        lp: Locked performance: clean images.
+        argmin: Clean images, least likely class.
+        leak: Clean images, linear probe on the outputs.
+        vanilla: An ordinary fine-tune with the same budget, clean images; `None` if it was not measured.
+        wrong: Every wrong key.
+        chance: Share of the commonest class: what constant guessing reaches.
+        settings: How much was tried.
+    """
+
+    up: Accuracy
+    lp: Accuracy
+    argmin: Accuracy
+    leak: Accuracy
+    vanilla: Accuracy | None
+    wrong: tuple[WrongKey, ...]
+    chance: float
+    settings: ScoreSettings
+
+    def kind(self, kind: str) -> list[WrongKey]:
+        """The wrong keys of one kind, best first."""
+        return sorted((one for one in self.wrong if one.kind == kind), key=lambda one: -one.accuracy.value)
+
+    def summary(self) -> dict[str, float | None]:
+        """The figures as plain fractions; `wrong_best` and `wrong_mean` are over unrelated prompts."""
+        figures: dict[str, float | None] = {
+            "vanilla": self.vanilla.value if self.vanilla else None,
+            "up": self.up.value,
+            "lp": self.lp.value,
+            "argmin": self.argmin.value,
+            "leak": self.leak.value,
+            "chance": self.chance,
+        }
+        for name, kind in (("wrong", "prompt"), ("salts", "salt"), ("near", "wording"), ("filters", "filter")):
+            values = [one.accuracy.value for one in self.kind(kind)]
+            figures[f"{name}_best"] = max(values) if values else None
+            figures[f"{name}_mean"] = float(np.mean(values)) if values else None
+        return figures
+
+
+def score_tables(
+    model: VisionModel,
+    key: Key,
+    editor: Editor,
+    train: ImageTable,
+    test: ImageTable,
+    *,
+    settings: ScoreSettings | None = None,
+    vanilla: VisionModel | None = None,
+) -> Iterator[tuple[int, int, Score | None]]:
+    """Scores a locked model.
+
+    Args:
+        model: The locked model.
+        key, editor: What opens it.
+        train: Clean training images: the thief's labelled ones are drawn from these.
+        test: Clean test images that played no part in training.
+        settings: How much to try.
+        vanilla: An ordinary fine-tune for comparison.
+
+    Yields:
+        (steps done, steps in all, the score at the very end).
+    """
+    settings = settings or ScoreSettings()
+    rng = np.random.default_rng([settings.seed, 0x5C0E])
+    thief = train.subset(np.sort(_stratified(train.labels, settings.probe_share, rng)))
+    some = test.subset(np.sort(rng.permutation(len(test))[: settings.wrong_key_images]))
+    trials = list(_wrong_keys(key, editor, settings, rng))
+    total = len(trials) + len(FILTERS) + 3
+    clean = logits_of(model, test)
+    probe = metrics.probe_accuracy(logits_of(model, thief), thief.labels, clean, test.labels, settings.seed)
+    yield 1, total, None
+    up = metrics.accuracy(_keyed_logits(model, editor, test, key), test.labels)
+    yield 2, total, None
+    plain = metrics.accuracy(logits_of(vanilla, test), test.labels) if vanilla else None
+    yield 3, total, None
+    wrong = []
+    for kind, what, wrong_key in trials:
+        logits = _keyed_logits(model, editor, some, wrong_key)
+        wrong.append(WrongKey(kind, what, metrics.accuracy(logits, some.labels)))
+        yield 3 + len(wrong), total, None
+    for name, apply in FILTERS.items():
+        logits = np.concatenate([model.logits(apply(images)) for images, _ in some.batches(_CHUNK)])
+        wrong.append(WrongKey("filter", name, metrics.accuracy(logits, some.labels)))
+        yield 3 + len(wrong), total, None
+    score = Score(
+        up=up,
+        lp=metrics.accuracy(clean, test.labels),
+        argmin=metrics.least_likely_accuracy(clean, test.labels),
+        leak=probe,
+        vanilla=plain,
+        wrong=tuple(wrong),
+        chance=float(np.bincount(test.labels).max() / len(test)),
+        settings=settings,
+    )
+    yield total, total, score
+
+
+def _keyed_logits(model: VisionModel, editor: Editor, table: ImageTable, key: Key) -> np.ndarray:
+    return np.concatenate([model.logits(edit_with_key(editor, images, key)) for images, _ in table.batches(_CHUNK)])
+
+
+def _wrong_keys(
+    key: Key, editor: Editor, settings: ScoreSettings, rng: np.random.Generator
+) -> Iterator[tuple[str, str, Key]]:
+    for prompt in unrelated_prompts(key.prompt, settings.wrong_prompts):
+        yield "prompt", prompt, key.with_(prompt=prompt)
+    for number, prompt in enumerate(near_wordings(key.prompt, settings.near_wordings, settings.seed), 1):
+        # The wording itself would give the key away to whoever reads the score.
+        yield "wording", f"near wording {number}", key.with_(prompt=prompt)
+    if key.salt is not None:
+        for number in range(1, settings.wrong_salts + 1):
+            yield "salt", f"salt {number}", key.with_(salt=rng.bytes(16))
+        yield "no salt", "right prompt without the salt", key.with_(salt=None)
+    used = settings_of(key, editor)
+    for factor in (0.5, 0.75):
+        yield "strength", f"strength x {factor}", key.with_(strength=used.strength * factor)
+    yield "seed", "another seed", key.with_(seed=(key.seed + 1) % 2**31)
+    for change in (1, 2):
+        more = dataclasses.replace(used, steps=used.steps + change).steps
+        yield "steps", f"{change} more steps", key.with_(steps=more)
+
+
+def _stratified(labels: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers of a share of every class, at least two each."""
+    rows = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        rows.append(members[: max(2, round(part * len(members)))])
+    return np.concatenate(rows)

@@ -1,0 +1,61 @@
+"""How a lock was trained, kept beside the owner's report: what `score` needs to repeat it; nothing of the key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spellward.artifacts import atomic_write, private_folder
+from spellward.errors import ArtifactError
+from spellward.models import FitSettings
+
+REPORT_SUFFIX = ".report"
+_FILE = "training.json"
+
+
+class TrainingRecord(BaseModel):
+    """Contents of `training.json`. Law: reading what `save` wrote gives an equal record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["spellward-training"] = "spellward-training"
+    version: Literal[1] = 1
+    model: str
+    input_size: int
+    recipe: str
+    recipe_version: int
+    limit: int | None
+    settings: FitSettings
+    train_images: int
+    train_seconds: float
+    edit_seconds: float
+    train_fingerprint: str
+    versions: dict[str, str]
+
+    def save(self, locked: Path) -> None:
+        """Writes the record for a locked folder."""
+        folder = private_folder(report_folder(locked))
+        atomic_write(folder / _FILE, self.model_dump_json(indent=2) + "\n", mode=0o600)
+
+    @classmethod
+    def load(cls, locked: Path) -> TrainingRecord | None:
+        """The record of a locked folder, or `None` if it has none here.
+
+        Raises:
+            ArtifactError: If it is broken.
+        """
+        path = report_folder(locked) / _FILE
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (ValidationError, ValueError) as error:
+            raise ArtifactError(f"{path} is broken; remove it to score without it.") from error
+
+
+def report_folder(locked: Path) -> Path:
+    """Where the reports on a locked folder go: LOCKED.report beside it."""
+    return locked.with_name(locked.name + REPORT_SUFFIX)

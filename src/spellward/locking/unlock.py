@@ -1,0 +1,128 @@
+"""Unlocking: the key and its editor in front of a locked model, in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spellward.data import ImageTable
+from spellward.editors import load_editor
+from spellward.editors.base import Editor, EditSettings
+from spellward.errors import KeyRefusedError
+from spellward.keys import Key
+from spellward.locking.folder import read_lock
+from spellward.models import VisionModel, load_checkpoint
+
+
+def settings_of(key: Key, editor: Editor) -> EditSettings:
+    """The key's edit settings, with the editor's defaults where the key leaves them open."""
+    defaults = editor.defaults
+    return EditSettings(
+        steps=defaults.steps if key.steps is None else key.steps,
+        guidance=defaults.guidance if key.guidance is None else key.guidance,
+        image_guidance=defaults.image_guidance if key.image_guidance is None else key.image_guidance,
+        strength=defaults.strength if key.strength is None else key.strength,
+    )
+
+
+def edit_with_key(editor: Editor, images: Tensor, key: Key) -> Tensor:
+    """Edits uint8 [N, 3, H, W] as the key says."""
+    return editor.edit(images, key.prompt, key.seed, key.salt, settings_of(key, editor))
+
+
+def editor_for(key: Key, editor: Editor | None = None) -> Editor:
+    """Loads the key's editor and holds it against the fingerprint in the key.
+
+    Raises:
+        KeyRefusedError: If the editor is not the one the model was locked with.
+    """
+    editor = editor or load_editor(key.editor)
+    if key.editor_fingerprint and editor.fingerprint() != key.editor_fingerprint:
+        raise KeyRefusedError(
+            "This key was made with another editor or another version of it, which would edit differently. "
+            "Install the Spellward version that made the key, or lock the model anew."
+        )
+    return editor
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities float32 [N, K], the classes, and the seconds spent on editing and on the model."""
+
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    edit_seconds: float
+    model_seconds: float
+
+    def top(self, count: int) -> Iterator[list[tuple[str, float]]]:
+        """Yields for each image its `count` likeliest classes with their probabilities."""
+        for row in self.probabilities:
+            best = np.argsort(-row, kind="stable")[:count]
+            yield [(self.classes[index], float(row[index])) for index in best]
+
+
+class UnlockedModel:
+    """A locked model with its key: edits, then predicts. Without a key it shows what a stranger gets."""
+
+    def __init__(self, model: VisionModel, key: Key | None, editor: Editor | None) -> None:
+        self.model, self.key, self.editor = model, key, editor
+
+    @property
+    def resolution(self) -> int:
+        """Side at which images are edited (and should be handed in), in pixels."""
+        return self.model.input_size if self.key is None or self.key.resolution is None else self.key.resolution
+
+    def predict(self, images: Tensor) -> Predictions:
+        """Predicts for uint8 [N, 3, S, S]; S should be `resolution`."""
+        begun = time.perf_counter()
+        if self.key is not None and self.editor is not None:
+            images = edit_with_key(self.editor, images, self.key)
+        edited = time.perf_counter()
+        logits = self.model.logits(images)
+        return Predictions(
+            torch.softmax(torch.as_tensor(logits), dim=1).numpy(),
+            self.model.classes,
+            edited - begun,
+            time.perf_counter() - edited,
+        )
+
+    def predict_table(self, table: ImageTable, batch_size: int = 256) -> Predictions:
+        """Predicts for a whole table, a batch at a time."""
+        parts = [self.predict(images) for images, _ in table.batches(batch_size)]
+        return Predictions(
+            np.concatenate([part.probabilities for part in parts]),
+            self.model.classes,
+            sum(part.edit_seconds for part in parts),
+            sum(part.model_seconds for part in parts),
+        )
+
+
+def unlock(model: str | Path | VisionModel, key: Key | None, *, editor: Editor | None = None) -> UnlockedModel:
+    """Puts a key in front of a locked model.
+
+    Args:
+        model: A locked folder, or a model in memory (which cannot be checked against the key).
+        key: The key; `None` gives the model as a stranger sees it.
+        editor: An editor that is loaded already.
+
+    Raises:
+        KeyRefusedError: If the key belongs to another model, or its editor differs.
+        ArtifactError: If the folder is no locked model, or was altered since it was locked.
+    """
+    if not isinstance(model, VisionModel):
+        folder = Path(model)
+        record = read_lock(folder)
+        if key is not None and key.lock_id != record.lock_id:
+            raise KeyRefusedError(
+                f"This key belongs to another model (lock {key.lock_id[:8]}, not {record.lock_id[:8]}). Use the key "
+                "written beside the locked folder, or `spellward key pair` if you know that they belong together."
+            )
+        record.verify(folder, key)
+        model = load_checkpoint(folder)
+    return UnlockedModel(model, key, editor_for(key, editor) if key is not None else None)
