@@ -1,0 +1,91 @@
+"""`spellward demo`: the whole story on the bundled images, offline, with a report to look at."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import JsonOption, QuietOption, examples
+from spellward.cli.progress import stages
+
+app = typer.Typer()
+
+SPELL = "with oil pastel"
+_WRONG = "with watercolor"
+_IMAGES, _EPOCHS = 2000, 6
+
+
+@app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
+def demo_command(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the results; a fresh one if not given.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=100, help="Training images.")] = _IMAGES,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = _EPOCHS,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Lock a model on bundled images, show what it is worth with and without the key, and write a report."""
+    from spellward.data import prepare
+    from spellward.keys import Key
+    from spellward.locking.lock import lock
+    from spellward.locking.score import ScoreSettings
+    from spellward.locking.unlock import unlock
+    from spellward.models import FitSettings
+    from spellward.reports.lock_run import report_on_lock
+
+    say = _silence if as_json else typer.echo
+    folder = output or Path(tempfile.mkdtemp(prefix="spellward-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    locked = folder / "locked"
+    say(f'1. Locking: {limit} fashion photographs, spell "{SPELL}", a fresh salt.')
+    with stages(quiet or as_json) as report:
+        result = lock(
+            "bundled",
+            "sample:fashion",
+            Key(SPELL),
+            locked,
+            settings=FitSettings(epochs=epochs),
+            limit=limit,
+            report=report,
+        )
+        say(f"   {result.folder}/ can be given away; {result.key_path} stays with you.")
+        say("2. Scoring on images that no training has seen, beside an ordinary fine-tune.")
+        quick = ScoreSettings(wrong_prompts=8, wrong_salts=8, near_wordings=4, wrong_key_images=300)
+        score, page = report_on_lock(result, quick, "bundled", report)
+    figures = score.summary()
+    for name, text in (
+        ("vanilla", "ordinary fine-tune, no lock"),
+        ("up", "locked model, right key (UP)"),
+        ("lp", "locked model, no key (LP)"),
+        ("argmin", "its least likely class"),
+        ("leak", "a probe on its outputs"),
+        ("wrong_best", "best of 8 wrong prompts, salt known"),
+        ("salts_best", "right words, best of 8 other salts"),
+        ("chance", "guessing"),
+    ):
+        say(f"   {100 * (figures[name] or 0.0):5.1f} %  {text}")
+    say("3. One test image:")
+    test = prepare(result.splits.test, result.key.resolution or 64)
+    clean, label = test.images[:1], test.classes[int(test.labels[0])]
+    attempts = (
+        ("without a key", None),
+        (f'with a wrong key ("{_WRONG}")', result.key.with_(prompt=_WRONG)),
+        ("with the key", result.key),
+    )
+    answers = {}
+    for name, key in attempts:
+        best = next(unlock(locked, key, editor=result.editor if key else None).predict(clean).top(1))[0]
+        answers[name] = best[0]
+        say(f"   {name}: {best[0]} ({best[1]:.0%}); it is: {label}")
+    say(f"Report: {page}")
+    if as_json:
+        options.print_record({**figures, "label": label, **answers, "report": str(page)}, True)
+
+
+def _silence(_: str) -> None:
+    """Says nothing: with --json stdout holds one JSON object."""

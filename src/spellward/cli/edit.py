@@ -1,0 +1,42 @@
+"""`spellward edit`: look at what a spell does, before locking anything with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import QuietOption, examples
+
+app = typer.Typer()
+
+
+@app.command(
+    "edit",
+    epilog=examples(
+        'spellward edit cat.jpg --spell "with oil pastel" -o cat-edited.png',
+        "spellward edit cat.jpg --key locked.key -o cat-edited.png",
+    ),
+)
+def edit_command(
+    image: Annotated[Path, typer.Argument(help="Image file.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file for the edited image.")],
+    spell: Annotated[str | None, typer.Option("--spell", envvar=options.SPELL_VARIABLE, help="Prompt.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", "-k", help="Edit as this key does, instead of --spell.")] = None,
+    editor: Annotated[
+        str, typer.Option("--editor", help="mini, instruct-pix2pix, img2img:ID, or a pipeline.")
+    ] = "mini",
+    size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the square image that is edited.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Edit one image with a spell (unsalted) or with a key."""
+    from spellward.keys import Key
+    from spellward.locking.predict import edit_file
+
+    used = options.load_key(key) if key else Key(options.spell_or_ask(spell), salt=None, seed=0, editor=editor)
+    if size is not None:
+        used = used.with_(resolution=size)
+    edit_file(image, used, output)
+    options.hint(f"Wrote {output}.", quiet)

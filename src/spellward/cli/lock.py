@@ -1,0 +1,125 @@
+"""`spellward lock`: a folder of images and a spell in, a locked model and its key out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import JsonOption, ProtectOption, QuietOption, SeedOption, examples
+from spellward.cli.progress import stages
+
+app = typer.Typer()
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Folder of class folders, saved dataset, Parquet file, Hub id, sample:fashion or sample:clipart.",
+        show_default=False,
+    ),
+]
+
+
+@app.command(
+    "lock",
+    epilog=examples(
+        'spellward lock photos/ --spell "with oil pastel" -o locked/',
+        "spellward lock photos/ --model timm/vit_base_patch16_224.mae --editor instruct-pix2pix -o locked/",
+        "spellward lock sample:fashion --key my.key -o locked/ --epochs 8",
+    ),
+)
+def lock_command(
+    data: DataArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the locked model; the key goes to OUTPUT.key.")
+    ],
+    spell: Annotated[
+        str | None,
+        typer.Option("--spell", envvar=options.SPELL_VARIABLE, help="The key prompt; asked for if not given."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", "-k", help="Use this key file instead of --spell.")] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="bundled, timm/NAME, torchvision/NAME, Hub id or checkpoint folder.")
+    ] = "bundled",
+    editor: Annotated[
+        str, typer.Option("--editor", help="mini (bundled), instruct-pix2pix, img2img:ID, or a diffusers pipeline.")
+    ] = "mini",
+    recipe: Annotated[str, typer.Option("--recipe", help="decoy, or edited-only (as published).")] = "decoy",
+    salt: Annotated[bool, typer.Option(help="Salt the spell, so that the right words alone open nothing.")] = True,
+    strength: Annotated[
+        float | None, typer.Option("--strength", min=0.0, max=1.0, help="Blend with the edit; 1 is the edit alone.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps of the editor.")] = None,
+    input_size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the images the model sees.")] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images.")] = 6,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0)] = 1e-3,
+    patience: Annotated[
+        int | None, typer.Option("--patience", min=1, help="Stop after so many epochs without a better UP.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=2, help="Use at most so many training images.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs.")] = False,
+    vanilla: Annotated[bool, typer.Option("--vanilla", help="Train an ordinary model too, for the report.")] = False,
+    seed: SeedOption = 0,
+    protect: ProtectOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Lock a model: fine-tune it so that it works only on images edited with the spell."""
+    from spellward.errors import KeyRefusedError
+    from spellward.keys import Key
+    from spellward.locking.lock import lock
+    from spellward.locking.recipe import RECIPES
+    from spellward.locking.score import ScoreSettings
+    from spellward.models import FitSettings
+    from spellward.reports.lock_run import report_on_lock
+
+    if recipe not in RECIPES:
+        raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
+    if key is not None and spell is not None:
+        raise KeyRefusedError("Give either --key or --spell, not both.")
+    if key is not None:
+        used = options.load_key(key)
+    else:
+        fields: dict[str, Any] = {} if salt else {"salt": None}
+        used = Key(options.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
+    passphrase = options.new_passphrase() if protect else None
+    settings = FitSettings(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        tensorboard=tensorboard,
+    )
+    with stages(quiet or as_json) as report:
+        result = lock(
+            model,
+            data,
+            used,
+            output,
+            recipe=recipe,
+            settings=settings,
+            input_size=input_size,
+            passphrase=passphrase,
+            limit=limit,
+            report=report,
+        )
+        quick = ScoreSettings(wrong_prompts=10, wrong_salts=10, near_wordings=4, wrong_key_images=300)
+        score, page = report_on_lock(result, quick, model if vanilla else None, report)
+    figures = score.summary()
+    options.print_record(
+        {
+            "locked": str(result.folder),
+            "key": str(result.key_path),
+            "report": str(page),
+            "with_the_key": figures["up"] if as_json else f"{score.up.value:.1%}",
+            "without_it": figures["lp"] if as_json else f"{score.lp.value:.1%}",
+        },
+        as_json,
+    )
+    options.hint(
+        f"Keep {result.key_path} safe and apart from the model: without it nobody can unlock the model.", quiet
+    )

@@ -1,0 +1,142 @@
+"""Options that several commands share, named once, and how a command prints what it found.
+
+A passphrase is never an option itself: other users can read command lines. It comes from a file (`--passphrase-file`),
+from the environment, or is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from spellward.keys import Key
+
+PASSPHRASE_VARIABLE = "SPELLWARD_PASSPHRASE"
+NEW_PASSPHRASE_VARIABLE = "SPELLWARD_NEW_PASSPHRASE"
+SPELL_VARIABLE = "SPELLWARD_SPELL"
+_MAX_PASSPHRASE = 10_000
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a single JSON object.")]
+KeyOption = Annotated[
+    Path,
+    typer.Option("--key", "-k", help=f"Key file; the passphrase comes from {PASSPHRASE_VARIABLE} or is asked for."),
+]
+KeyArgument = Annotated[Path, typer.Argument(help="Key file.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(help="Locked folder.", show_default=False)]
+PassphraseFileOption = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help=f"File with the key's passphrase, instead of {PASSPHRASE_VARIABLE}."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn at random.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr.")]
+ProtectOption = Annotated[
+    bool, typer.Option("--protect", help=f"Encrypt the key; passphrase from {PASSPHRASE_VARIABLE} or asked for.")
+]
+
+
+def examples(*lines: str) -> str:
+    """The block that ends the help of every command."""
+    return "\n\n".join(["Examples:", *(f"  $ {line}" for line in lines)])
+
+
+def print_record(record: dict[str, Any], as_json: bool) -> None:
+    """Prints a flat record on stdout: one JSON object, or a line for each field that is not `None`."""
+    if as_json:
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    width = max(map(len, record), default=0)
+    for name, value in record.items():
+        if value is not None:
+            text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+            typer.echo(f"{name.replace('_', ' '):<{width}}  {text}")
+
+
+def hint(text: str, quiet: bool = False) -> None:
+    """Says on stderr what to do next."""
+    if not quiet:
+        typer.echo(text, err=True)
+
+
+def load_key(path: Path, passphrase_file: Path | None = None) -> Key:
+    """Loads a key, with the passphrase from a file, the environment or, on a terminal, from the user.
+
+    Raises:
+        KeyRefusedError: If the file is no key, or the passphrase is missing or wrong.
+    """
+    return load_key_and_passphrase(path, passphrase_file)[0]
+
+
+def load_key_and_passphrase(path: Path, passphrase_file: Path | None = None) -> tuple[Key, str | None]:
+    """Like `load_key`, with the passphrase that opened the file, so that it can be saved as it was."""
+    from spellward.keys import Key
+
+    if not Key.is_protected(path):
+        return Key.load(path), None
+    passphrase = given_passphrase(PASSPHRASE_VARIABLE, passphrase_file)
+    if passphrase is None and sys.stdin.isatty():
+        passphrase = _ask(f"Passphrase of {path}")
+    return Key.load(path, passphrase), passphrase
+
+
+def given_passphrase(variable: str, file: Path | None) -> str | None:
+    """The first line of a file or else what an environment variable holds; `None` if there is neither.
+
+    Raises:
+        KeyRefusedError: If the file cannot be read or its first line is empty.
+    """
+    from spellward.errors import KeyRefusedError
+
+    if file is None:
+        return os.environ.get(variable) or None
+    try:
+        with file.open(encoding="utf-8") as lines:
+            passphrase = lines.readline(_MAX_PASSPHRASE).rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise KeyRefusedError(f"The passphrase file {file} cannot be read as text. Name another.") from error
+    if not passphrase:
+        raise KeyRefusedError(f"The first line of {file} is empty. Write the passphrase there.")
+    return passphrase
+
+
+def new_passphrase(variable: str = PASSPHRASE_VARIABLE, file: Path | None = None) -> str:
+    """A passphrase for a key that is about to be written, from a file, the environment or asked for twice.
+
+    Raises:
+        KeyRefusedError: If there is neither a variable nor a terminal.
+    """
+    from spellward.errors import KeyRefusedError
+
+    if given := given_passphrase(variable, file):
+        return given
+    if not sys.stdin.isatty():
+        raise KeyRefusedError(f"There is no terminal to ask for a passphrase. Set {variable}.")
+    return _ask("New passphrase", twice=True)
+
+
+def spell_or_ask(spell: str | None) -> str:
+    """The spell that was given, or what the user types unseen.
+
+    Raises:
+        KeyRefusedError: If there is neither a spell nor a terminal.
+    """
+    from spellward.errors import KeyRefusedError
+
+    if spell is not None:
+        return spell
+    if not sys.stdin.isatty():
+        raise KeyRefusedError(f"There is no terminal to ask for a spell. Give --spell or set {SPELL_VARIABLE}.")
+    return _ask("Spell")
+
+
+def _ask(text: str, twice: bool = False) -> str:
+    try:
+        return str(typer.prompt(text, hide_input=True, confirmation_prompt=twice, err=True))
+    except typer.Abort:
+        # Ctrl-C at a prompt ends with 130 like anywhere else; typer alone would end with 1.
+        raise KeyboardInterrupt from None

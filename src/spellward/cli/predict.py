@@ -1,0 +1,96 @@
+"""`spellward predict`: classes for image files and folders, with the key or without it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import ModelArgument, QuietOption, examples
+from spellward.cli.progress import stages
+
+app = typer.Typer()
+_BATCH = 64
+
+
+class Format(StrEnum):
+    """How predictions are printed."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+@app.command(
+    "predict",
+    epilog=examples(
+        "spellward predict locked/ cat.jpg --key locked.key",
+        "spellward predict locked/ photos/ --key locked.key --top 3 --format csv > answers.csv",
+    ),
+)
+def predict_command(
+    locked: ModelArgument,
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", show_default=False)],
+    key: Annotated[
+        Path | None, typer.Option("--key", "-k", help="Key file; without it you see what a stranger gets.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="So many classes an image.")] = 1,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    as_json: options.JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Predict the classes of images, edited with the key first."""
+    from spellward.locking.predict import image_files, predict_files
+    from spellward.locking.unlock import unlock
+
+    form = Format.json if as_json else form
+    files = image_files(images)
+    unlocked = unlock(locked, options.load_key(key) if key else None)
+    rows: list[dict[str, Any]] = []
+    edit_seconds = model_seconds = 0.0
+    with stages(quiet or form is Format.json) as report:
+        for paths, predictions in predict_files(unlocked, files, _BATCH):
+            edit_seconds += predictions.edit_seconds
+            model_seconds += predictions.model_seconds
+            for path, best in zip(paths, predictions.top(top), strict=True):
+                rows.append({"file": str(path), "classes": [{"class": name, "probability": p} for name, p in best]})
+            report("Predicting", len(rows), len(files))
+    cost = {"edit_ms_per_image": 1e3 * edit_seconds / len(rows), "model_ms_per_image": 1e3 * model_seconds / len(rows)}
+    _print(rows, form, top, {"predictions": rows, **cost})
+    options.hint(
+        f"{cost['edit_ms_per_image']:.2f} ms an image for editing, {cost['model_ms_per_image']:.2f} ms for the model.",
+        quiet or form is not Format.text,
+    )
+    if key is None:
+        options.hint(
+            "Without a key these are the answers a stranger gets: worth nothing.", quiet or form is Format.json
+        )
+
+
+def _print(rows: list[dict[str, Any]], form: Format, top: int, document: dict[str, Any]) -> None:
+    if form is Format.json:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    elif form is Format.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(
+            ["file", *(f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", "probability"))]
+        )
+        for row in rows:
+            writer.writerow([row["file"], *_flat(row)])
+    else:
+        for row in rows:
+            answers = ", ".join(f"{one['class']} {one['probability']:.1%}" for one in row["classes"])
+            typer.echo(f"{row['file']}  {answers}")
+
+
+def _flat(row: dict[str, Any]) -> Iterator[str]:
+    for one in row["classes"]:
+        yield one["class"]
+        yield f"{one['probability']:.6f}"

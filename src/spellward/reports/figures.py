@@ -1,0 +1,59 @@
+"""Figures as plain SVG text: bars for the headline, dots for many wrong keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+_WIDTH, _LEFT, _ROW = 720, 210, 34
+
+
+def bars(rows: Sequence[tuple[str, float, float, float, str]], mark: float, mark_name: str) -> str:
+    """Horizontal bars with confidence intervals.
+
+    Args:
+        rows: (name, value, low, high, colour); all values as fractions of 1.
+        mark: Where a dashed line goes (chance).
+        mark_name: What the line is.
+    """
+    span = _WIDTH - _LEFT - 70
+    height = _ROW * len(rows) + 30
+    parts = [_open(height, "Accuracies")]
+    for index, (name, value, low, high, colour) in enumerate(rows):
+        y = 8 + index * _ROW
+        middle = y + 10
+        parts.append(f'<text x="{_LEFT - 12}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
+        parts.append(
+            f'<rect x="{_LEFT}" y="{y}" width="{max(1.0, value * span):.1f}" height="20" rx="3" fill="{colour}"/>'
+        )
+        parts.append(
+            f'<path d="M{_LEFT + low * span:.1f} {middle}H{_LEFT + high * span:.1f}" stroke="#222" stroke-width="1.5"/>'
+        )
+        parts.append(f'<text x="{_LEFT + high * span + 8:.1f}" y="{y + 15}">{100 * value:.1f} %</text>')
+    x = _LEFT + mark * span
+    parts.append(f'<path d="M{x:.1f} 2V{height - 22}" stroke="#888" stroke-dasharray="4 3"/>')
+    parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle" class="note">{escape(mark_name)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def dots(groups: Sequence[tuple[str, Sequence[float]]], key_value: float, mark: float) -> str:
+    """One row of dots for each kind of wrong key, with the key itself and chance as lines."""
+    span = _WIDTH - _LEFT - 70
+    height = _ROW * len(groups) + 30
+    parts = [_open(height, "Wrong keys")]
+    for value, name in ((mark, "chance"), (key_value, "the key")):
+        x = _LEFT + value * span
+        parts.append(f'<path d="M{x:.1f} 2V{height - 22}" stroke="#888" stroke-dasharray="4 3"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle" class="note">{name}</text>')
+    for index, (name, values) in enumerate(groups):
+        y = 20 + index * _ROW
+        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)} ({len(values)})</text>')
+        parts += [
+            f'<circle cx="{_LEFT + value * span:.1f}" cy="{y}" r="5" fill="#b4441f" fill-opacity=".45"/>'
+            for value in values
+        ]
+    return "".join([*parts, "</svg>"])
+
+
+def _open(height: int, title: str) -> str:
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'

@@ -1,0 +1,114 @@
+"""The report of a lock: one HTML file for the owner, one that may be shown around, and the figures as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from spellward.artifacts import atomic_write, private_folder
+from spellward.locking.score import Score
+from spellward.reports.figures import bars, dots
+
+OWNER_FILE, PUBLIC_FILE, SCORE_FILE = "report.html", "public.html", "score.json"
+_KINDS = {
+    "prompt": "Unrelated prompts",
+    "wording": "Near wordings",
+    "salt": "Right words, other salts",
+    "no salt": "Right words, no salt",
+    "filter": "Plain filters",
+    "strength": "Other strengths",
+    "seed": "Other seed",
+    "steps": "Other step counts",
+}
+
+
+@dataclass(frozen=True)
+class SamplePair:
+    """One test image for the owner's report: uint8 [S, S, 3] clean and edited, with what the model says to each."""
+
+    label: str
+    clean: np.ndarray
+    edited: np.ndarray
+    locked_answer: str
+    unlocked_answer: str
+
+
+@dataclass(frozen=True)
+class LockReport:
+    """What a report shows.
+
+    Attributes:
+        title: Usually the folder's name.
+        score: The figures.
+        facts: Settings and versions, nothing of the key.
+        timings: Name to seconds.
+        samples: Pictures, for the owner alone.
+    """
+
+    title: str
+    score: Score
+    facts: Mapping[str, str]
+    timings: Mapping[str, float]
+    samples: Sequence[SamplePair] = ()
+
+
+def write_lock_report(report: LockReport, folder: Path) -> Path:
+    """Writes report.html and score.json (owner, mode 0600) and public.html; returns the owner's report.
+
+    The public file has neither pictures nor the list of wrong prompts: what was *not* tried narrows down what the
+    spell is.
+    """
+    private_folder(folder)
+    figures = {"summary": report.score.summary(), "score": asdict(report.score), "facts": dict(report.facts)}
+    atomic_write(folder / SCORE_FILE, json.dumps(figures, indent=2) + "\n", mode=0o600)
+    atomic_write(folder / PUBLIC_FILE, render(report, public=True), mode=0o644)
+    atomic_write(folder / OWNER_FILE, render(report, public=False), mode=0o600)
+    return folder / OWNER_FILE
+
+
+def render(report: LockReport, public: bool) -> str:
+    """The page as text."""
+    score = report.score
+    rows = [("With the key (UP)", score.up, "#2f6f4f")]
+    if score.vanilla is not None:
+        rows.insert(0, ("Ordinary fine-tune", score.vanilla, "#7a8aa0"))
+    rows += [
+        ("Without the key (LP)", score.lp, "#b4441f"),
+        ("Least likely class", score.argmin, "#b4441f"),
+        ("Probe on the outputs", score.leak, "#b4441f"),
+    ]
+    best = max((one.accuracy for one in score.kind("prompt")), key=lambda one: one.value, default=None)
+    if best is not None:
+        rows.append(("Best wrong prompt", best, "#b4441f"))
+    headline = bars([(name, a.value, a.low, a.high, colour) for name, a, colour in rows], score.chance, "chance")
+    groups = [(title, [one.accuracy.value for one in score.kind(kind)]) for kind, title in _KINDS.items()]
+    # How much strength, steps and seed matter is a hint at what they are.
+    hidden = ("Other strengths", "Other seed", "Other step counts", "Near wordings") if public else ()
+    shown = [(title, values) for title, values in groups if values and title not in hidden]
+    environment = Environment(
+        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("lock_report.html.j2").render(
+        report=report,
+        public=public,
+        headline=headline,
+        wrong=dots(shown, score.up.value, score.chance),
+        rows=[(name, a) for name, a, _ in rows],
+        tried=[] if public else sorted(score.wrong, key=lambda one: -one.accuracy.value)[:25],
+        samples=[] if public else [(one, _png(one.clean), _png(one.edited)) for one in report.samples],
+        timings={} if public else report.timings,
+    )
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
