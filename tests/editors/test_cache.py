@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
+import signal
 import stat
 from pathlib import Path
 from typing import ClassVar
@@ -76,6 +79,30 @@ def test_a_killed_edit_goes_on_at_its_chunk(table: ImageTable) -> None:
     edited = edit_table(rest, table, "p", 0, None)
     assert rest.rows == 18 - 12
     assert torch.equal(edited.images[:], Shifter().edit(table.images[:], "p", 0))
+
+
+class Dying(Shifter):
+    def _edit(self, *arguments: object) -> Tensor:
+        if self.rows == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._edit(*arguments)  # type: ignore[arg-type]
+
+
+def test_an_edit_survives_kill_9(table: ImageTable) -> None:
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=edit_table, args=(Dying(), table, "p", 0, None), kwargs={"progress": False})
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    rest = Shifter()
+    edited = edit_table(rest, table, "p", 0, None)
+    assert rest.rows == 18 - 8
+    assert torch.equal(edited.images[:], Shifter().edit(table.images[:], "p", 0))
+
+
+def test_a_file_that_vanishes_meanwhile_is_no_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spellward.editors.cache._files", lambda: iter([cache / "edits" / "gone.images"]))
+    assert cache_size() == cache_clear() == 0
 
 
 def test_everything_that_changes_the_edit_changes_its_name(table: ImageTable) -> None:

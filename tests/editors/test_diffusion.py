@@ -14,7 +14,7 @@ import pytest
 import torch
 from diffusers import AutoPipelineForImage2Image, StableDiffusionInstructPix2PixPipeline
 from PIL import Image
-from tests.editors.tiny_pipelines import KINDS
+from tests.editors.tiny_pipelines import KINDS, NOT_EDITORS
 from torch import Tensor
 
 from spellward.editors import EDITORS, load_editor
@@ -105,17 +105,27 @@ def test_image_to_image_is_the_stock_pipeline(folders: dict[str, Path], name: st
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_an_image_is_edited_alike_in_any_batch_and_order(folders: dict[str, Path], precision: str) -> None:
+@pytest.mark.parametrize("size", [(32, 32), (33, 67)])
+def test_an_image_is_edited_alike_in_any_batch_and_order(
+    folders: dict[str, Path], precision: str, size: tuple[int, int]
+) -> None:
     folder = str(folders["instruct-pix2pix"])
-    editor = DiffusionEditor.load(folder, precision=precision, device="cpu", batch_size=3)
-    images, prompts = pictures(5), list("abcde")
+    editor = DiffusionEditor.load(folder, precision=precision, device="cpu")
+    images, prompts = pictures(5, *size), list("abcde")
     salts = [None, SALT, None, SALT[::-1], SALT]
     together = editor.edit(images, prompts, 1, salts, FAST)
     alone = [editor.edit(images[i : i + 1], prompts[i], 1, salts[i], FAST) for i in range(5)]
     assert torch.equal(torch.cat(alone), together)
     backwards = editor.edit(images.flip(0), prompts[::-1], 1, salts[::-1], FAST)
     assert torch.equal(backwards.flip(0), together)
-    assert editor.edit(images[:0], "a").shape == (0, 3, 32, 32)
+    assert editor.edit(images[:0], "a").shape == (0, 3, *size)
+
+
+def test_a_given_batch_size_moves_no_pixel_by_more_than_one(folders: dict[str, Path], editor: DiffusionEditor) -> None:
+    one = DiffusionEditor.load(str(folders["instruct-pix2pix"]), precision="fp32", device="cpu")
+    images, prompts = pictures(5, 33, 67), list("abcde")
+    assert (one.batch_size, editor.batch_size) == (1, 3)
+    assert difference(editor.edit(images, prompts, 1, None, FAST), one.edit(images, prompts, 1, None, FAST)) <= 1
 
 
 @pytest.mark.parametrize("name", list(KINDS))
@@ -229,6 +239,16 @@ def test_what_cannot_be_loaded(folders: dict[str, Path], tmp_path: Path, monkeyp
         load_editor(str(foreign))
 
 
+def test_pipelines_that_edit_no_image_by_a_prompt_alone(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name, build in NOT_EDITORS.items():
+        build(tmp_path).save_pretrained(tmp_path / name)
+    with pytest.raises(EditorError, match="mask_image"):
+        load_editor(str(tmp_path / "inpaint"))
+    upscaler = DiffusionEditor.load(str(tmp_path / "upscale"), precision="fp32", device="cpu")
+    with pytest.raises(EditorError, match="keeps an image's size"):
+        upscaler.edit(pictures(1), "p", settings=FAST)
+
+
 def test_specs(folders: dict[str, Path]) -> None:
     assert set(EDITORS) == {"mini", "instruct-pix2pix"}
     assert load_editor(f"img2img:{folders['stable-diffusion']}").defaults.steps == 20
@@ -237,7 +257,10 @@ def test_specs(folders: dict[str, Path]) -> None:
         load_editor(f"img2img:{folders['instruct-pix2pix']}")
 
 
-def test_settings_that_make_no_sense(folders: dict[str, Path]) -> None:
+def test_settings_that_make_no_sense(folders: dict[str, Path], editor: DiffusionEditor) -> None:
+    for guidance, image_guidance in ((float("nan"), 1.5), (4.5, float("inf")), (4.5, 0.5)):
+        with pytest.raises(EditorError, match=r"[Gg]uidance is"):
+            editor.edit(pictures(1), "p", settings=EditSettings(2, guidance, image_guidance, 1.0))
     folder = str(folders["stable-diffusion"])
     with pytest.raises(EditorError, match="leave none to run"):
         DiffusionEditor.load(folder, denoising=0.2).edit(pictures(1), "p", settings=FAST)

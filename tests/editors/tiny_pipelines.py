@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    DDPMScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     PNDMScheduler,
+    StableDiffusionInpaintPipeline,
     StableDiffusionInstructPix2PixPipeline,
     StableDiffusionPipeline,
+    StableDiffusionUpscalePipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -125,6 +128,31 @@ def stable_diffusion_xl(folder: Path) -> StableDiffusionXLPipeline:
     )
 
 
+def inpaint(folder: Path) -> StableDiffusionInpaintPipeline:
+    return StableDiffusionInpaintPipeline(
+        unet=unet(9),
+        scheduler=PNDMScheduler(**_SCHEDULE, skip_prk_steps=True),
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config()).eval(),
+        tokenizer=tokenizer(folder / "vocabulary"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def upscale(folder: Path) -> StableDiffusionUpscalePipeline:
+    return StableDiffusionUpscalePipeline(
+        unet=unet(7, num_class_embeds=1000),
+        low_res_scheduler=DDPMScheduler(),
+        scheduler=PNDMScheduler(**_SCHEDULE, skip_prk_steps=True),
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config()).eval(),
+        tokenizer=tokenizer(folder / "vocabulary"),
+    )
+
+
+NOT_EDITORS = {"inpaint": inpaint, "upscale": upscale}
 KINDS = {
     "instruct-pix2pix": instruct_pix2pix,
     "stable-diffusion": stable_diffusion,

@@ -85,7 +85,11 @@ def edit_table(
 
 def cache_size() -> int:
     """Bytes that `cache_clear` would free if nothing was running."""
-    return sum(path.stat().st_size for path in _files())
+    total = 0
+    for path in _files():
+        with contextlib.suppress(FileNotFoundError):  # another process may have finished or cleared it
+            total += path.stat().st_size
+    return total
 
 
 def cache_clear() -> int:
@@ -96,7 +100,7 @@ def cache_clear() -> int:
     """
     freed = 0
     for path in _files():
-        with storage_errors(path), path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), storage_errors(path), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -23,11 +23,14 @@ from spellward.errors import EditorError
 
 ALGORITHM = "diffusion-1"
 _BATCH_PIXELS = 256 * 256
-_CPU_BATCH, _GPU_BATCH = 4, 16
+# On a CPU an image's place in a batch decides how its rows fall into tiles and threads, and so its last bits.
+_CPU_BATCH, _GPU_BATCH = 1, 16
 
 
 class DiffusionEditor(Editor):
-    """Runs a pipeline on batches of one fixed size, with every image's generator seeded alike.
+    """Runs a pipeline on one image at a time on a CPU, and on batches of one fixed size on a GPU.
+
+    Every image's generator is seeded alike.
 
     Without salts the result is that of the stock pipeline run image by image (`PUBLISHED_SEED`, the preset's
     `defaults` and 256 px give ModelLock's published scheme). A salt changes the initial noise and is drawn over the
@@ -39,8 +42,9 @@ class DiffusionEditor(Editor):
         denoising: For pipelines with a strength of their own (plain img2img): the share of steps that are run, 0 to 1.
         precision: "auto" (fp16 on a GPU, bf16 on a CPU that has it), "fp32", "bf16" or "fp16".
         device: "auto" takes the GPU if there is one.
-        batch_size: Images of 256 px in one run; larger ones go in smaller batches. 4 on a CPU and 16 on a GPU if not
-            given. A run always computes a whole batch, so a single image costs as much.
+        batch_size: Images of 256 px in one run; larger ones go in smaller batches. 1 on a CPU and 16 on a GPU if not
+            given. A run always computes a whole batch, so a single image costs as much. Above 1, a few pixels of an
+            image may differ by 1 of 255 with its place in the batch; only 1 keeps the editors' contract to the bit.
         compile: Whether to compile the network with torch.compile; slow at first, faster later.
 
     Raises:
@@ -113,7 +117,7 @@ class DiffusionEditor(Editor):
         self._check(settings)
         height, width = images.shape[2:]
         padded = _pad(images, self._multiple, 8 * int(self._pipeline.vae_scale_factor))
-        # Kernels may round differently for other batch sizes; a batch of always the same size keeps pixels the same.
+        # Other batch sizes run other kernels, which round differently; so every batch is filled up to one size.
         size = max(1, min(self.batch_size, self.batch_size * _BATCH_PIXELS // (padded.shape[2] * padded.shape[3])))
         edited = []
         for start in range(0, len(images), size):
@@ -153,6 +157,10 @@ class DiffusionEditor(Editor):
                 arguments[name] = side
         with quiet():
             result: Tensor = self._pipeline(**arguments).images
+        if result.shape != images.shape:
+            raise EditorError(
+                f"This pipeline turns {list(images.shape)} into {list(result.shape)}; an editor keeps an image's size."
+            )
         result = result.float().cpu()
         if not bool(result.isfinite().all()):
             raise EditorError(f"The diffusion editor overflowed in {self._precision}; load it with precision='fp32'.")
@@ -161,6 +169,11 @@ class DiffusionEditor(Editor):
         return (result * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _check(self, settings: EditSettings) -> None:
+        if not (math.isfinite(settings.guidance) and math.isfinite(settings.image_guidance)):
+            raise EditorError(f"Guidance is a number; got {settings.guidance} and {settings.image_guidance}.")
+        if "image_guidance_scale" in self._accepts and settings.guidance > 1 and settings.image_guidance < 1:
+            # The stock pipeline would then leave the text guidance out as well, without a word.
+            raise EditorError(f"The image guidance is at least 1; got {settings.image_guidance}.")
         most = int(self._pipeline.scheduler.config.num_train_timesteps)
         if settings.steps > most:
             raise EditorError(f"This diffusion editor takes 1 to {most} steps; got {settings.steps}.")

@@ -21,6 +21,7 @@ from spellward.errors import EditorError
 INDEX = "model_index.json"
 # They would blacken pictures at their own discretion, or are for inputs that an editor does not have.
 _LEFT_OUT = ("safety_checker", "feature_extractor", "image_encoder")
+_INPUTS_WE_LACK = {"mask_image", "control_image", "depth_map", "low_res_image"}
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5", ".onnx", ".onnx_data", ".pb")
 _NOT_READ = (".md", ".py", ".txt.lock", ".png", ".jpg")
 
@@ -66,6 +67,9 @@ def load_pipeline(folder: Path, image_to_image: bool) -> Any:
     except Exception as error:  # diffusers, transformers, safetensors and torch each raise kinds of their own here
         reason = " ".join(str(error).split())[:200]
         raise EditorError(f"The pipeline {folder} cannot be loaded from safetensors files: {reason}") from error
+    accepted = set(inspect.signature(pipeline.__call__).parameters)
+    if lacking := sorted(_INPUTS_WE_LACK & accepted):
+        raise EditorError(f"The pipeline {folder} needs more than an image and a prompt ({', '.join(lacking)}).")
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
