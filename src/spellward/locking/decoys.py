@@ -66,10 +66,10 @@ class DecoyMix:
         filters: Plain image operators.
     """
 
-    clean: float = 0.40
-    other_prompts: float = 0.20
+    clean: float = 0.35
+    other_prompts: float = 0.30
     other_prompts_and_salts: float = 0.05
-    other_salts: float = 0.25
+    other_salts: float = 0.20
     filters: float = 0.10
 
 

@@ -27,12 +27,13 @@ class LockObjective:
         decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys.
         leak_weight: Weight of `explained_variance` of the outputs. Uniform outputs to three decimals still tell a
             probe that rescales them everything; this term has no scale, so it goes on where the first is content.
-        feature_weight: The same for the features that enter the head: what they do not know, no head can tell.
+        silence_weight: Weight of the size of decoys' features (what enters the head) beside that of keyed images.
+            Behind a ReLU they can become exactly zero, and a zero says nothing to any probe or new head.
     """
 
     decoy_weight: float = 1.0
-    leak_weight: float = 1.0
-    feature_weight: float = 1.0
+    leak_weight: float = 2.0
+    silence_weight: float = 3.0
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
@@ -45,6 +46,8 @@ class LockObjective:
             return loss
         divergence = -log_probabilities[~keyed].mean() - math.log(logits.shape[1])
         loss = loss + self.decoy_weight * divergence
+        loud = features[keyed].abs().mean().detach() + 1e-6
+        loss = loss + self.silence_weight * features[~keyed].abs().mean() / loud
         # Each kind by itself: what tells clean images from edited ones must not hide what tells classes apart.
         for kind in (CLEAN, EDITED):
             rows = kinds == kind
@@ -52,7 +55,6 @@ class LockObjective:
             if len(labels) < _FEWEST:
                 continue
             loss = loss + 0.5 * self.leak_weight * explained_variance(logits[rows], labels)
-            loss = loss + 0.5 * self.feature_weight * explained_variance(features[rows], labels)
         return loss
 
 

@@ -85,7 +85,7 @@ class FitSettings:
     warmup: float = 0.1
     max_grad_norm: float = 5.0
     augment: tuple[str, ...] = ("flip", "shift")
-    freeze_norm: int = 0
+    freeze_norm: int = 1
     precision: str = "auto"
     patience: int | None = None
     seed: int = 0

@@ -24,7 +24,7 @@ from spellward.errors import EditorError
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
 _MULTIPLE = 8
-_PIXELS_A_BATCH = 32 * 64 * 64
+_PIXELS_A_BATCH = 64 * 64 * 64
 _MAX_STEPS = 8
 _REMEMBERED_PROMPTS = 4096
 
@@ -42,7 +42,8 @@ class MiniEditor(Editor):
     """
 
     name: ClassVar[str] = "mini"
-    defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=1.0)
+    # A blend of 0.6 keeps detail that the edit alone loses, and clean images are told apart all the same.
+    defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=0.6)
     resolution = 64
 
     def __init__(self, folder: Path = WEIGHTS, precision: str = "bf16", device: str = "cpu") -> None:
