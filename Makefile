@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-speed bench-diffusion bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -48,19 +48,16 @@ editor: .venv/.installed-editor ## Train the bundled editor anew
 bench-lock: $(STAMP) ## The locking figures of the README
 	$(PYTHON) benchmarks/lock.py
 
-bench-editor: $(STAMP) ## What the bundled editor does to images
+bench-editor: .venv/.installed-editor ## Fidelity and speed of the bundled editor (needs Debian's openclipart-png)
 	$(PYTHON) benchmarks/editor.py
 
-bench-training: $(STAMP) ## What decides the quality of a lock in training
-	$(PYTHON) benchmarks/training.py
+bench-training: $(STAMP) ## Images a second of fit, beside a bare training loop
+	$(PYTHON) benchmarks/training_speed.py
 
-bench-speed: $(STAMP) ## Seconds for editing, training and unlocking
-	$(PYTHON) benchmarks/speed.py
+bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
+	$(PYTHON) benchmarks/diffusion_speed.py
 
-bench-diffusion: $(STAMP) ## The same lock with a diffusion editor
-	$(PYTHON) benchmarks/diffusion.py
-
-bench-memory: $(STAMP) ## Resident memory against the number of images
+bench-memory: $(STAMP) ## Resident memory with 60,000 images
 	$(PYTHON) benchmarks/memory.py
 
 samples: $(STAMP) ## Build the bundled samples anew from two Debian packages

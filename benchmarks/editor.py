@@ -10,6 +10,7 @@ that were never trained whose edit is nearest, among the teacher's edits of all 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import time
@@ -94,6 +95,7 @@ def main() -> None:
     pictures = np.stack([found[index] for index in order])
     images = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
     editor = MiniEditor()
+    editor.defaults = dataclasses.replace(editor.defaults, strength=1.0)  # the edit itself, not its blend
     answers = {style: teacher(pairs.STYLE, index, pictures) for index, style in enumerate(pairs.STYLES)}
     result: dict[str, object] = {"pictures": len(pictures), "styles": len(pairs.STYLES), "objects": len(pairs.OBJECTS)}
     unedited = np.mean([squared_error(images, answer) for answer in answers.values()])
