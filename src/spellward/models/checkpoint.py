@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
 from torch import nn
 
 from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
+from spellward.models.inspection import INDEX_FILE, OWN_FILE, OWN_FORMAT, check_folder, read_own_record
 from spellward.models.vision import VisionModel, head_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 WEIGHTS_FILE = "model.safetensors"
-_OWN_FILE = "spellward_model.json"
-_OWN_FORMAT = "spellward-model-1"
-_MAX_JSON = 5_000_000
+_DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
+_MISSING_SHARE = 0.1
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
     Raises:
         StorageError: If the disk is full or cannot be written.
     """
-    with storage_errors(folder), _safetensors_errors(folder):
+    with storage_errors(folder), full_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         network: Any = model.network
         if hasattr(network, "save_pretrained"):
@@ -71,17 +71,25 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
                 network.save_pretrained(folder)
                 if network.config.model_type != "timm_wrapper":  # that one keeps its processing in config.json
                     (model.extra.get("processor") or _processor_for(model)).save_pretrained(folder)
+            _readable(folder)
             return
         save_tensors(model.network, str(folder / WEIGHTS_FILE))
+        _readable(folder)
         record = {
-            "format": _OWN_FORMAT,
+            "format": OWN_FORMAT,
             "spec": model.spec,
             "classes": list(model.classes),
             "input_size": model.input_size,
             "mean": list(model.mean),
             "std": list(model.std),
         }
-        write_json(folder / _OWN_FILE, record)
+        write_json(folder / OWN_FILE, record)
+
+
+def _readable(folder: Path) -> None:
+    """A checkpoint is made to be passed on; safetensors leaves its files to their owner alone."""
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def load_checkpoint(
@@ -109,8 +117,8 @@ def load_checkpoint(
         if path.is_absolute() or str(folder).startswith((".", "~")) or str(folder).count("/") > 1 or path.exists():
             raise ModelError(f"There is no checkpoint folder {folder}.")
         return _load_transformers(str(folder), classes, random)
-    _check_folder(path)
-    if (path / _OWN_FILE).is_file():
+    check_folder(path)
+    if (path / OWN_FILE).is_file():
         return _load_own(path, module)
     return _load_transformers(str(path), classes, random)
 
@@ -122,20 +130,27 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
         try:
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             own = tuple(str(config.id2label[index]) for index in range(len(config.id2label)))
-            if classes is not None and classes != own:
+            fresh = classes is not None and classes != own
+            if classes is not None and fresh:
                 config.id2label = dict(enumerate(classes))
                 config.label2id = {name: index for index, name in enumerate(classes)}
             if random:
                 network = AutoModelForImageClassification.from_config(config, trust_remote_code=False)
             else:
-                network = AutoModelForImageClassification.from_pretrained(
-                    source, config=config, use_safetensors=True, trust_remote_code=False, ignore_mismatched_sizes=True
+                network, found = AutoModelForImageClassification.from_pretrained(
+                    source,
+                    config=config,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    ignore_mismatched_sizes=True,
+                    output_loading_info=True,
                 )
-                if classes is not None and classes != own:
+                _check_complete(source, network, found, len(classes or own), fresh)
+                if classes is not None and fresh:
                     _fresh_head(network, len(classes))
         except SafetensorError as error:
             raise ArtifactError(f"The weights in {source} are truncated or foreign. Get them again.") from error
-        except (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, ImportError) as error:
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             raise ModelError(f"{source} is not an image classifier that can be loaded here: {reason}") from error
         try:
@@ -143,6 +158,25 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
         except (OSError, ValueError, KeyError, ImportError):
             processor = None
     return vision_model(network.float(), source, _input_size(network.config, processor), processor)
+
+
+def _check_complete(source: str, network: nn.Module, found: dict[str, Any], classes: int, fresh: bool) -> None:
+    """Refuses weights that do not belong to the model: transformers would fill the gaps with random numbers.
+
+    With a fresh head a little may be missing: pretraining without labels leaves out the last norm as well.
+    """
+    gaps = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    gaps = {name for name in gaps if not name.endswith("num_batches_tracked")}
+    head = head_of(network, classes)
+    sizes = {name: tensor.numel() for name, tensor in network.state_dict().items() if not name.startswith(head)}
+    share = sum(sizes.get(name, 0) for name in gaps) / max(1, sum(sizes.values()))
+    if (gaps and not fresh) or share > _MISSING_SHARE:
+        file = Path(source) / (INDEX_FILE if (Path(source) / INDEX_FILE).is_file() else WEIGHTS_FILE)
+        place = str(file) if Path(source).is_dir() else source
+        raise ArtifactError(
+            f"The weights in {place} belong to another model or are not all there: {len(gaps)} are missing or have "
+            f"another shape, such as {sorted(gaps)[0]}. Get them again."
+        )
 
 
 def _fresh_head(network: nn.Module, classes: int) -> None:
@@ -177,14 +211,12 @@ def _processor_for(model: VisionModel) -> Any:
 def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
     from spellward.models.specs import load_model
 
-    record = json.loads((folder / _OWN_FILE).read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or record.get("format") != _OWN_FORMAT:
-        raise ArtifactError(f"{folder / _OWN_FILE} is from another version or not Spellward's.")
-    spec = str(record["spec"])
+    record = read_own_record(folder)
+    spec: str = record["spec"]
     if spec == "module" and module is None:
         raise ModelError(f"{folder} was made from a module in memory; load it with `load_checkpoint(..., module=...)`.")
     source: Any = module if spec == "module" else spec.split("?")[0] + "?random"
-    model = load_model(source, tuple(record["classes"]), int(record["input_size"]))
+    model = load_model(source, tuple(record["classes"]), record["input_size"])
     model.spec, model.mean, model.std = spec, tuple(record["mean"]), tuple(record["std"])
     try:
         load_tensors(model.network, str(folder / WEIGHTS_FILE))
@@ -193,51 +225,25 @@ def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
     return model
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuses what should not be opened at all: pickles alone, code, oversized or broken JSON, truncated weights."""
-    files = {path.name for path in folder.iterdir()}
-    if not any(name.endswith(".safetensors") for name in files):
-        if any(name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")) for name in files):
-            raise ArtifactError(f"{folder} has its weights in a pickle, which can run code. Convert it to safetensors.")
-        raise ArtifactError(f"{folder} has no weights (*.safetensors). Name a checkpoint folder.")
-    for name in ("config.json", _OWN_FILE):
-        path = folder / name
-        if not path.is_file():
-            continue
-        if path.stat().st_size > _MAX_JSON:
-            raise ArtifactError(f"{path} is too large to be a model config.")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{path} is not valid JSON; it is truncated or foreign.") from error
-        if isinstance(content, dict) and content.get("auto_map"):
-            raise ModelError(f"{path} asks to run code that comes with the model, which Spellward never does.")
-    for name in sorted(files):
-        if name.endswith(".safetensors"):
-            try:
-                with safe_open(folder / name, framework="pt") as file:
-                    file.keys()
-            except (SafetensorError, OSError) as error:
-                raise ArtifactError(f"{folder / name} is truncated or not safetensors. Get it again.") from error
-
-
 @contextlib.contextmanager
-def _safetensors_errors(folder: Path) -> Iterator[None]:
-    """Safetensors wraps what the operating system said in an error of its own."""
+def full_disk_errors(folder: Path) -> Iterator[None]:
+    """Safetensors and `torch.save` wrap what the operating system said in errors of their own.
+
+    Raises:
+        StorageError: If it said that the disk is full.
+    """
     try:
         yield
-    except SafetensorError as error:
-        if "No space" in str(error) or "quota" in str(error):
+    except (SafetensorError, RuntimeError) as error:
+        if any(words in str(error) for words in _DISK_FULL) or "PytorchStreamWriter failed writing" in str(error):
             raise StorageError(f"Cannot write {folder}: the disk is full. What was finished before is kept.") from error
         raise
 
 
 def state_digest(network: nn.Module) -> str:
     """sha256 over names and values of all tensors: two networks with the same digest are the same."""
-    import hashlib
-
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

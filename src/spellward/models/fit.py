@@ -6,6 +6,7 @@ that was killed goes on to the same result.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import time
@@ -21,11 +22,13 @@ from safetensors.torch import save_model as save_tensors
 from torch import Tensor, nn
 
 from spellward.artifacts import atomic_write, private_folder, storage_errors, write_json
-from spellward.errors import ModelError
+from spellward.errors import MissingExtraError, ModelError
 from spellward.models.augment import augment
+from spellward.models.checkpoint import full_disk_errors
 from spellward.models.vision import VisionModel, logits_of_output
 
 _DONE, _FINAL, _BEST, _STATE = "done.json", "final.safetensors", "best.safetensors", "progress.json"
+_SETTINGS = "settings.json"
 
 
 class Batch(TypedDict):
@@ -142,7 +145,9 @@ def fit(
         report: Called with (steps done, steps in all).
 
     Raises:
-        ModelError: If there is nothing to learn from, or the loss is not a number any more.
+        ModelError: If there is nothing to learn from, the loss is not a number any more, or the folder holds a run
+            with other settings.
+        MissingExtraError: If TensorBoard logs are asked for and it is not installed.
         StorageError: If the disk is full.
     """
     if len(examples) < 2:
@@ -152,10 +157,12 @@ def fit(
     done = _complete_run(folder, recorded, model)
     if done is not None:
         return done
+    _check_settings(folder, recorded)
+    _check_tensorboard(settings)
     from spellward.models.trainer import train
 
     begun = time.perf_counter()
-    with storage_errors(folder):
+    with storage_errors(folder), full_disk_errors(folder):
         steps, rows, scores = train(model, examples, settings, folder, validate, objective, after_backward, report)
         if settings.patience is not None and (folder / _BEST).is_file():
             load_tensors(model.network, str(folder / _BEST))
@@ -178,6 +185,20 @@ def _complete_run(folder: Path, recorded: dict[str, Any], model: VisionModel) ->
     return FitResult(**{**document["result"], "scores": tuple(document["result"]["scores"])})
 
 
+def _check_settings(folder: Path, recorded: dict[str, Any]) -> None:
+    """Settings are written down before the first step: an unfinished run must not go on with others."""
+    path = folder / _SETTINGS
+    if not path.is_file():
+        write_json(path, recorded)
+    elif json.loads(path.read_text(encoding="utf-8")) != recorded:
+        raise ModelError(f"{folder} holds a run with other settings. Remove it, or name another folder.")
+
+
+def _check_tensorboard(settings: FitSettings) -> None:
+    if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtraError("TensorBoard logs need an extra; run `pip install 'spellward[tensorboard]'`.")
+
+
 class BestSoFar:
     """Scores after each epoch, and the best weights; kept on disk, so that they outlive a kill."""
 
@@ -190,13 +211,20 @@ class BestSoFar:
         """Records the score after an epoch (from 0); True if training should stop."""
         if not math.isfinite(score):
             raise ModelError("The validation score is not a number; lower the learning rate.")
-        self.scores = [*self.scores[:epoch], score]
+        self.scores = [*self.scores[:epoch], float(score)]
         best = int(np.argmax(self.scores))
         if best == epoch and self._patience is not None:
             save_tensors(network, str(self._folder / f"{_BEST}.part"))
             (self._folder / f"{_BEST}.part").replace(self._folder / _BEST)
         atomic_write(self._folder / _STATE, json.dumps({"scores": self.scores}))
-        return self._patience is not None and epoch - best >= self._patience
+        return self.stops_after(epoch + 1)
+
+    def stops_after(self, epochs: int) -> bool:
+        """Whether the first so many scores end the run; so a run killed after its early stop stays stopped."""
+        scores = self.scores[:epochs]
+        return (
+            bool(scores) and self._patience is not None and len(scores) - 1 - int(np.argmax(scores)) >= self._patience
+        )
 
 
 class Examples(torch.utils.data.Dataset[Any]):

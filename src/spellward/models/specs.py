@@ -104,12 +104,19 @@ def _timm_wrapper(architecture: str, classes: Sequence[str], size: int, mean: An
         pretrained_cfg=preprocessing,
         model_args=_sized(architecture, size) or None,
     )
-    return TimmWrapperForImageClassification(config)
+    try:
+        return TimmWrapperForImageClassification(config)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"timm/{architecture} cannot be built for images of side {size}; try its own size.") from error
 
 
 def _sized(architecture: str, size: int) -> dict[str, Any]:
-    """Transformers have to be told the image size; convolutions take any."""
-    return {"img_size": size} if architecture.startswith(("vit", "deit", "beit", "swin", "eva", "cait")) else {}
+    """Models that are built for one image size (transformers, mixers) have to be told; convolutions take any."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(architecture.split(".")[0])
+    fixed = settings is not None and settings.fixed_input_size and settings.input_size[-1] != size
+    return {"img_size": size} if fixed else {}
 
 
 def _from_torchvision(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_model as save_tensors
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import (
@@ -20,7 +22,7 @@ from transformers import (
 )
 
 from spellward.errors import ModelError
-from spellward.models.checkpoint import no_hub_noise
+from spellward.models.checkpoint import WEIGHTS_FILE, no_hub_noise
 from spellward.models.fit import (
     AfterBackward,
     Batch,
@@ -35,7 +37,8 @@ from spellward.models.fit import (
 )
 from spellward.models.vision import VisionModel
 
-_CHECKPOINT_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+_STATE_FILE = "trainer_state.json"
+_CHECKPOINT_FILES = (WEIGHTS_FILE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
 
 
 class EpochSampler(Sampler[int]):
@@ -102,6 +105,12 @@ class FitTrainer(Trainer):
             fused=True,
         )
         return self.optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Weights alone; Trainer's own way refuses channels-last tensors unless the model is a transformers model."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(self._vision.network, str(folder / WEIGHTS_FILE))
 
     def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:  # type: ignore[override]
         if self.frozen_norms:
@@ -193,10 +202,15 @@ def train(
         trainer = FitTrainer(model, settings, objective, after_backward, arguments, examples, callback)
         trainer.remove_callback(PrinterCallback)
         callback.trainer = trainer
-        output = trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
-    # accelerate leaves an autocast wrapper around `forward`; predictions are made in fp32.
-    trainer.accelerator.unwrap_model(model.network, keep_fp32_wrapper=False)
-    model.network.eval()
+        checkpoint, state = _last_checkpoint(folder)
+        if best.stops_after(round(state["epoch"])):
+            return int(state["global_step"]), 0, best.scores
+        try:
+            output = trainer.train(resume_from_checkpoint=checkpoint)
+        finally:
+            # accelerate leaves an autocast wrapper around `forward`; predictions are made in fp32.
+            trainer.accelerator.unwrap_model(model.network, keep_fp32_wrapper=False)
+            model.network.eval()
     return int(output.global_step), trainer.rows, best.scores
 
 
@@ -204,10 +218,18 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that is whole: a kill may have left a part of one."""
+def _last_checkpoint(folder: Path) -> tuple[str | None, dict[str, Any]]:
+    """The newest checkpoint that is whole, and its state: a kill may have left a part of one.
+
+    Trainer writes the state last, so where that can be read the rest is there. Its `.pt` files are pickles of our own
+    in a private folder, which Trainer opens with `weights_only`.
+    """
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True)
     for path in found:
+        try:
+            state = json.loads((path / _STATE_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
         if all((path / name).is_file() for name in _CHECKPOINT_FILES):
-            return str(path)
-    return None
+            return str(path), state
+    return None, {"epoch": 0, "global_step": 0}
