@@ -29,6 +29,7 @@ from spellward.locking.score import ScoreSettings, score_tables
 from spellward.models import FitSettings, fit, load_model, logits_of
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
+README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
 EPOCHS = {"sample:fashion": 6, "sample:clipart": 15}
 RECIPE_NAMES = ("decoy", "edited-only")
@@ -51,7 +52,9 @@ def one_lock(
     edited = time.perf_counter() - begun
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{name}-{recipe.version}-{run}"
     result = fit(model, examples, settings, folder=folder, objective=recipe.objective)
-    *_, (_, _, score) = score_tables(model, key, editor, train, test, settings=ScoreSettings(seed=run))
+    *_, (_, _, score) = score_tables(
+        model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=300)
+    )
     assert score is not None
     figures = {**score.summary(), "edit_seconds": edited, "train_seconds": result.seconds}
     figures["salts_worst"] = figures.pop("salts_best")
@@ -75,6 +78,13 @@ def table(results: dict[str, dict]) -> str:
             cells = [spread(vanilla)] + [spread([run[column] for run in runs]) for column in columns[1:]]
             lines.append(f"| {data} | {name} | " + " | ".join(cells) + f" | {100 * runs[0]['chance']:.1f} |")
     return "\n".join(lines)
+
+
+def put_into_readme(text: str) -> None:
+    begin, end = "<!-- lock-table -->", "<!-- /lock-table -->"
+    page = README.read_text(encoding="utf-8")
+    head, rest = page.split(begin)
+    README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def main() -> None:
@@ -104,6 +114,7 @@ def main() -> None:
                 document = {"editor": editor.fingerprint(), "versions": versions(), "runs": known}
                 RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(table(known))
+    put_into_readme(table(known))
 
 
 if __name__ == "__main__":

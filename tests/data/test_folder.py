@@ -43,8 +43,8 @@ def test_other_files_are_ignored_with_a_note(class_folders: Maker) -> None:
     for name in ("cat/notes.txt", "cat/.DS_Store", "readme.md", "dog/._001.png"):
         (root / name).write_text("no image")
     (root / ".git").mkdir()
-    os.symlink(root / "cat", root / "dog" / "again")
-    os.symlink(root / "cat" / "000.png", root / "cat" / "link.png")
+    (root / "dog" / "again").symlink_to(root / "cat")
+    (root / "cat" / "link.png").symlink_to(root / "cat" / "000.png")
     splits = load_splits(root)
     notes = "\n".join(splits.report.ignored)
     assert all(name in notes for name in ("notes.txt", ".DS_Store", "readme.md", "._001.png", ".git", "again"))
@@ -107,16 +107,16 @@ def tiny(root: Path) -> None:
 
 def link_out(root: Path) -> None:
     shutil.copy(root / "cat" / "001.png", root.parent / "outside.png")
-    os.symlink(root.parent / "outside.png", root / "cat" / "escape.png")
+    (root / "cat" / "escape.png").symlink_to(root.parent / "outside.png")
 
 
 def folder_link_out(root: Path) -> None:
     (root.parent / "elsewhere").mkdir()
-    os.symlink(root.parent / "elsewhere", root / "escape")
+    (root / "escape").symlink_to(root.parent / "elsewhere")
 
 
 def dangling(root: Path) -> None:
-    os.symlink(root / "cat" / "gone.png", root / "cat" / "dangling.png")
+    (root / "cat" / "dangling.png").symlink_to(root / "cat" / "gone.png")
 
 
 def pipe(root: Path) -> None:

@@ -54,7 +54,7 @@ def test_unfinished_store_has_no_name_and_bytes_after_the_count_do_not_matter(tm
             writer.finish()
     with pytest.raises(ArtifactError, match="no image store"):
         ImageStore.open(path)
-    with open(tmp_path / "store.partial", "ab") as file:
+    with (tmp_path / "store.partial").open("ab") as file:
         file.write(b"half a record of a write that was killed" * 9)
     with ImageStore.create(path, 4, 4) as writer:
         assert writer.done == 2

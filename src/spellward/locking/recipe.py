@@ -85,7 +85,8 @@ def class_weights(labels: np.ndarray, classes: int, largest: float = 5.0) -> np.
     """
     counts = np.bincount(labels, minlength=classes).astype(np.float64)
     weights = np.minimum(len(labels) / (classes * np.maximum(counts, 1)), largest)
-    return (weights * len(labels) / max((weights * counts).sum(), 1e-9)).astype(np.float32)
+    average = float((weights * counts).sum()) / max(len(labels), 1)
+    return np.asarray(weights / max(average, 1e-9), dtype=np.float32)
 
 
 class PlainExamples:
