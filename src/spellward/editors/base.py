@@ -40,6 +40,7 @@ class Editor(ABC):
     """A text-guided image editor whose result for an image depends on nothing but that image and the arguments."""
 
     name: ClassVar[str]
+    max_steps: ClassVar[int] = 1000
     defaults: EditSettings
     batch_size: int = 64
     resolution: int = 64
@@ -81,7 +82,7 @@ class Editor(ABC):
         settings = settings or self.defaults
         prompt_list = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
         salt_list = [salts] * len(images) if salts is None or isinstance(salts, bytes) else list(salts)
-        _validate(images, prompt_list, salt_list, settings)
+        _validate(images, prompt_list, salt_list, settings, self.max_steps)
         edited = torch.empty_like(images)
         for rows in self._batches(len(images)):
             source = images[rows]
@@ -102,7 +103,9 @@ def blend(source: Tensor, edited: Tensor, strength: float) -> Tensor:
     return mixed.round().clamp(0, 255).to(torch.uint8)
 
 
-def _validate(images: Tensor, prompts: list[str], salts: list[bytes | None], settings: EditSettings) -> None:
+def _validate(
+    images: Tensor, prompts: list[str], salts: list[bytes | None], settings: EditSettings, max_steps: int
+) -> None:
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise EditorError(f"An editor takes uint8 images [N, 3, H, W]; got {images.dtype} {list(images.shape)}.")
     if len(images) and min(images.shape[2:]) < 1:
@@ -114,7 +117,7 @@ def _validate(images: Tensor, prompts: list[str], salts: list[bytes | None], set
             raise EditorError(f"A prompt has at most {MAX_PROMPT_CHARACTERS} characters; this one has {len(prompt)}.")
     if any(salt is not None and len(salt) != 16 for salt in salts):
         raise EditorError("A salt is 16 bytes (128 bits).")
-    if not 1 <= settings.steps <= 1000:
-        raise EditorError(f"The number of steps is 1 to 1000; got {settings.steps}.")
+    if not 1 <= settings.steps <= max_steps:
+        raise EditorError(f"This editor takes 1 to {max_steps} steps; got {settings.steps}.")
     if not 0.0 < settings.strength <= 1.0:
         raise EditorError(f"The strength (blend) is above 0 and at most 1; got {settings.strength}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -175,8 +174,8 @@ def _wrong_keys(
         yield "strength", f"strength x {factor}", key.with_(strength=used.strength * factor)
     yield "seed", "another seed", key.with_(seed=(key.seed + 1) % 2**31)
     for change in (1, 2):
-        more = dataclasses.replace(used, steps=used.steps + change).steps
-        yield "steps", f"{change} more steps", key.with_(steps=more)
+        if used.steps + change <= editor.max_steps:
+            yield "steps", f"{change} more steps", key.with_(steps=used.steps + change)
 
 
 def _stratified(labels: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
