@@ -1,0 +1,106 @@
+"""lock, score, predict and edit from the command line, on a few images of one's own."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from spellward.artifacts import CACHE_VARIABLE
+from spellward.cli.main import app, main
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir()
+        for number in range(24):
+            pixels = rng.integers(0, 90, (32, 32, 3), dtype=np.uint8)
+            pixels[..., index] += 150
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def locked(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("locked")
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(base / "cache"))
+    words = ["lock", str(photos), "--spell", "with oil pastel", "-o", str(base / "model"), "--epochs", "1", "--json"]
+    result = runner.invoke(app, [*words, "--batch-size", "16"])
+    patch.undo()
+    assert result.exit_code == 0, result.output
+    assert set(json.loads(result.stdout)) == {"locked", "key", "report", "with_the_key", "without_it"}
+    return base / "model"
+
+
+def ending(*words: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0), ""
+
+
+def test_predict_prints_json_csv_and_text(locked: Path, photos: Path) -> None:
+    key = str(locked.with_name("model.key"))
+    words = ["predict", str(locked), str(photos / "red"), "--key", key]
+    document = json.loads(runner.invoke(app, [*words, "--json", "--top", "2"]).stdout)
+    assert len(document["predictions"]) == 24
+    assert len(document["predictions"][0]["classes"]) == 2
+    assert document["edit_ms_per_image"] > 0
+    lines = runner.invoke(app, [*words, "--format", "csv"]).stdout.strip().splitlines()
+    assert lines[0] == "file,class_1,probability_1"
+    assert len(lines) == 25
+    assert "%" in runner.invoke(app, words).stdout
+
+
+def test_score_prints_every_figure(locked: Path, photos: Path) -> None:
+    words = ["score", str(locked), str(photos), "--key", str(locked.with_name("model.key")), "--json", "--no-vanilla"]
+    result = runner.invoke(app, [*words, "--wrong-prompts", "2", "--wrong-salts", "2", "--wrong-key-images", "10"])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert {"vanilla", "up", "lp", "argmin", "leak", "wrong_best", "wrong_mean", "report"} <= set(figures)
+    assert figures["vanilla"] is None
+    assert Path(figures["report"]).is_file()
+
+
+def test_edit_writes_a_picture(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "look.png"
+    words = ["edit", str(photos / "red" / "0.png"), "--spell", "snow", "-o", str(output)]
+    assert runner.invoke(app, words).exit_code == 0
+    assert Image.open(output).size == (64, 64)
+
+
+def test_mistakes_are_answered_by_one_sentence(
+    locked: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert runner.invoke(app, ["key", "new", str(tmp_path / "other.key"), "--spell", "x"]).exit_code == 0
+    broken = tmp_path / "broken"
+    for name in ("a", "b"):
+        (broken / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.full((20, 20, 3), 20 * number + len(name), np.uint8)
+            pixels[0, 0] = (number, ord(name), 0)
+            Image.fromarray(pixels).save(broken / name / f"{number}.png")
+    (broken / "a" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    cases = [
+        (["predict", str(locked), str(tmp_path / "none.jpg")], 3, "none.jpg"),
+        (["predict", str(locked), str(photos), "--key", str(tmp_path / "other.key")], 4, "another model"),
+        (["predict", str(tmp_path / "nowhere"), str(photos)], 5, "not a locked model"),
+        (["lock", str(broken), "--spell", "x", "-o", str(tmp_path / "out")], 3, "bad.png"),
+        (["lock", str(photos), "--spell", "x", "-o", str(locked)], 5, "exists"),
+        (["lock", str(tmp_path / "missing"), "--spell", "x", "-o", str(tmp_path / "out")], 3, "missing"),
+        (["lock", str(photos), "--spell", "x", "--recipe", "none", "-o", str(tmp_path / "out")], 2, "recipe"),
+    ]
+    for words, code, expected in cases:
+        capsys.readouterr()
+        assert ending(*words)[0] == code, words
+        said = re.sub(r"\s+", " ", capsys.readouterr().err)
+        assert expected in said, said
+        assert "Traceback" not in said
