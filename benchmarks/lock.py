@@ -23,9 +23,10 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking import metrics
-from spellward.locking.lock import complete_key, lock_examples, vanilla_model, versions
+from spellward.locking.lock import complete_key, lock_examples, versions
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
+from spellward.locking.scoring import vanilla_model
 from spellward.models import FitSettings, fit, load_model, logits_of
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"

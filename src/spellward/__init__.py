@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from spellward.errors import StorageError as StorageError
     from spellward.keys import Key as Key
     from spellward.locking.lock import lock as lock
-    from spellward.locking.lock import score as score
+    from spellward.locking.scoring import score as score
     from spellward.locking.unlock import unlock as unlock
     from spellward.models import load_model as load_model
 
@@ -63,7 +63,7 @@ _HOMES = {
     "load_model": "spellward.models",
     "load_splits": "spellward.data",
     "lock": "spellward.locking.lock",
-    "score": "spellward.locking.lock",
+    "score": "spellward.locking.scoring",
     "unlock": "spellward.locking.unlock",
 }
 __all__ = sorted(_HOMES)

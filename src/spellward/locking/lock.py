@@ -1,4 +1,4 @@
-"""Locking and scoring, whole: from a data source to a locked folder with its key, and from these to figures."""
+"""Locking, whole: from a data source to a locked folder with its key beside it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
-from spellward.errors import ArtifactError, ModelError
+from spellward.errors import ArtifactError
 from spellward.keys import Key
 from spellward.locking import metrics
 from spellward.locking.decoys import DecoySource, plan_decoys
 from spellward.locking.folder import write_lock
-from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, LockExamples, PlainExamples, Recipe
-from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, LockExamples, Recipe
 from spellward.locking.settings_file import TrainingRecord
-from spellward.locking.unlock import settings_of, unlock
+from spellward.locking.unlock import settings_of
 from spellward.models import (
     FitResult,
     FitSettings,
@@ -128,7 +127,7 @@ def lock(
         vision,
         examples,
         settings,
-        folder=work / f"fit-{_digest(key.lock_id, recipe.name, asdict(settings), vision.spec)}",
+        folder=work / f"fit-{run_name(key.lock_id, recipe.name, asdict(settings), vision.spec)}",
         validate=lambda trained: metrics.accuracy(logits_of(trained, keyed_validation), keyed_validation.labels).value,
         objective=recipe.objective,
         report=None if report is None else lambda done, total: report("Training", done, total),
@@ -227,80 +226,9 @@ def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
 
 def _work_folder(output: Path) -> Path:
     """Private folder for checkpoints and the unfinished key of a lock, in the cache and not beside the output."""
-    return private_folder(cache_root() / "runs" / _digest(str(output.absolute())))
+    return private_folder(cache_root() / "runs" / run_name(str(output.absolute())))
 
 
-def _digest(*parts: Any) -> str:
+def run_name(*parts: Any) -> str:
+    """A short name for a run: the same parts give the same name."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:24]
-
-
-def vanilla_model(
-    spec: Any,
-    train: ImageTable,
-    settings: FitSettings,
-    input_size: int | None = None,
-    report: Report | None = None,
-) -> VisionModel:
-    """An ordinary fine-tune with the same budget, for comparison; made once and kept in the private cache."""
-    model = load_model(spec, train.classes, input_size, settings.seed)
-    name = _digest("vanilla", model.spec, model.input_size, train.fingerprint, asdict(settings))
-    fit(
-        model,
-        PlainExamples(train),
-        settings,
-        folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
-        report=None if report is None else lambda done, total: report("Vanilla fine-tune", done, total),
-    )
-    return model
-
-
-def score(
-    locked: str | Path,
-    data: Any,
-    key: Key,
-    *,
-    settings: ScoreSettings | None = None,
-    vanilla: Any = None,
-    fit_settings: FitSettings | None = None,
-    editor: Editor | None = None,
-    limit: int | None = None,
-    report: Report | None = None,
-) -> Score:
-    """Scores a locked folder on the test split of a data source.
-
-    Args:
-        locked: The folder `lock` wrote.
-        data: The data source it was locked with, or `Splits`: splits are the same for the same source and seed.
-        key: Its key.
-        settings: How much to try.
-        vanilla: Model spec of the ordinary fine-tune to compare with; `None` leaves the comparison out.
-        fit_settings: The budget of the ordinary fine-tune, and the seed of the splits.
-        editor: An editor that is loaded already.
-        limit: As for `lock`.
-        report: Told about progress.
-
-    Raises:
-        KeyRefusedError: If key and model do not belong together.
-        ModelError: If the data have other classes than the model.
-    """
-    fit_settings = fit_settings or FitSettings()
-    unlocked = unlock(locked, key, editor=editor)
-    editor = editor or load_editor(key.editor)
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=fit_settings.seed, limit=limit)
-    if tuple(splits.classes) != unlocked.model.classes:
-        raise ModelError(
-            f"The data have the classes {', '.join(splits.classes[:5])}, "
-            f"the model {', '.join(unlocked.model.classes[:5])}. "
-            "Score it on the data it was locked with."
-        )
-    train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
-    plain = None
-    if vanilla is not None:
-        plain = vanilla_model(vanilla, train, fit_settings, unlocked.model.input_size, report)
-    steps = score_tables(unlocked.model, key, editor, train, test, settings=settings, vanilla=plain)
-    for done, total, result in steps:
-        if report is not None:
-            report("Scoring", done, total)
-        if result is not None:
-            return result
-    raise AssertionError("a score ends with its result")

@@ -7,8 +7,9 @@ from typing import Any
 
 from spellward.data import Splits, load_splits, prepare
 from spellward.keys import Key
-from spellward.locking.lock import LockResult, Report, score
+from spellward.locking.lock import LockResult, Report
 from spellward.locking.score import Score, ScoreSettings
+from spellward.locking.scoring import score
 from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings

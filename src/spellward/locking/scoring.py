@@ -1,0 +1,91 @@
+"""Scoring, whole: from a locked folder, its key and a data source to figures beside an ordinary fine-tune."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spellward.artifacts import cache_root, private_folder
+from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.editors import load_editor
+from spellward.editors.base import Editor
+from spellward.errors import ModelError
+from spellward.keys import Key
+from spellward.locking.lock import Report, run_name
+from spellward.locking.recipe import PlainExamples
+from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.unlock import unlock
+from spellward.models import FitSettings, VisionModel, fit, load_model
+
+
+def vanilla_model(
+    spec: Any,
+    train: ImageTable,
+    settings: FitSettings,
+    input_size: int | None = None,
+    report: Report | None = None,
+) -> VisionModel:
+    """An ordinary fine-tune with the same budget, for comparison; made once and kept in the private cache."""
+    model = load_model(spec, train.classes, input_size, settings.seed)
+    name = run_name("vanilla", model.spec, model.input_size, train.fingerprint, asdict(settings))
+    fit(
+        model,
+        PlainExamples(train),
+        settings,
+        folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
+        report=None if report is None else lambda done, total: report("Vanilla fine-tune", done, total),
+    )
+    return model
+
+
+def score(
+    locked: str | Path,
+    data: Any,
+    key: Key,
+    *,
+    settings: ScoreSettings | None = None,
+    vanilla: Any = None,
+    fit_settings: FitSettings | None = None,
+    editor: Editor | None = None,
+    limit: int | None = None,
+    report: Report | None = None,
+) -> Score:
+    """Scores a locked folder on the test split of a data source.
+
+    Args:
+        locked: The folder `lock` wrote.
+        data: The data source it was locked with, or `Splits`: splits are the same for the same source and seed.
+        key: Its key.
+        settings: How much to try.
+        vanilla: Model spec of the ordinary fine-tune to compare with; `None` leaves the comparison out.
+        fit_settings: The budget of the ordinary fine-tune, and the seed of the splits.
+        editor: An editor that is loaded already.
+        limit: As for `lock`.
+        report: Told about progress.
+
+    Raises:
+        KeyRefusedError: If key and model do not belong together.
+        ModelError: If the data have other classes than the model.
+    """
+    fit_settings = fit_settings or FitSettings()
+    unlocked = unlock(locked, key, editor=editor)
+    editor = editor or load_editor(key.editor)
+    splits = data if isinstance(data, Splits) else load_splits(data, seed=fit_settings.seed, limit=limit)
+    if tuple(splits.classes) != unlocked.model.classes:
+        raise ModelError(
+            f"The data have the classes {', '.join(splits.classes[:5])}, "
+            f"the model {', '.join(unlocked.model.classes[:5])}. "
+            "Score it on the data it was locked with."
+        )
+    train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
+    plain = None
+    if vanilla is not None:
+        plain = vanilla_model(vanilla, train, fit_settings, unlocked.model.input_size, report)
+    steps = score_tables(unlocked.model, key, editor, train, test, settings=settings, vanilla=plain)
+    for done, total, result in steps:
+        if report is not None:
+            report("Scoring", done, total)
+        if result is not None:
+            return result
+    raise AssertionError("a score ends with its result")
