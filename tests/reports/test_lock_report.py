@@ -1,0 +1,47 @@
+import json
+import stat
+from pathlib import Path
+
+import numpy as np
+
+from spellward.locking.metrics import share
+from spellward.locking.score import Score, ScoreSettings, WrongKey
+from spellward.reports import LockReport, SamplePair, write_lock_report
+
+
+def report() -> LockReport:
+    wrong = (
+        WrongKey("prompt", "with watercolor", share(12, 100)),
+        WrongKey("wording", "near wording 1", share(80, 100)),
+        WrongKey("salt", "salt 1", share(9, 100)),
+    )
+    score = Score(share(88, 100), share(10, 100), share(9, 100), share(11, 100), None, wrong, 0.1, ScoreSettings())
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pair = SamplePair("<cat>", pixels, pixels + 9, "dog", "cat")
+    return LockReport("my lock", score, {"Recipe": "decoy"}, {"Training": 3.0}, [pair])
+
+
+def test_the_owner_sees_pictures_and_the_public_does_not(tmp_path: Path) -> None:
+    page = write_lock_report(report(), tmp_path / "r")
+    owner, public = page.read_text(), (tmp_path / "r" / "public.html").read_text()
+    assert owner.count("data:image/png") == 2
+    assert "with watercolor" in owner
+    assert "&lt;cat&gt;" in owner
+    for secret in ("data:image", "with watercolor", "near wording", "Near wordings", "cat"):
+        assert secret not in public
+    assert "88.0 %" in public
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+def test_figures_are_json_too(tmp_path: Path) -> None:
+    write_lock_report(report(), tmp_path)
+    figures = json.loads((tmp_path / "score.json").read_text())
+    assert figures["summary"]["up"] == 0.88
+    assert figures["summary"]["wrong_best"] == 0.12
+    assert figures["score"]["wrong"][0]["accuracy"]["count"] == 100
+
+
+def test_pages_need_nothing_from_elsewhere(tmp_path: Path) -> None:
+    page = write_lock_report(report(), tmp_path).read_text()
+    for outside in ("http://", "https://", "<script", "url("):
+        assert outside not in page
