@@ -6,6 +6,7 @@ batching and the blend with the source image.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ class Editor(ABC):
         Args:
             images: uint8 [N, 3, H, W], RGB, 0 to 255, N may be 0.
             prompts: One prompt for all images, or one for each.
-            seed: Seed of the initial noise, the same noise for every image (ModelLock's released code does so).
+            seed: Seed of the initial noise, 0 to 2**63 - 1; the noise is the same for every image (ModelLock's
+                released code does so).
             salts: 16 secret bytes that vary the edit under one prompt, `None` for none; one for all or one for each.
             settings: Steps, guidance, strength; the editor's `defaults` if not given.
 
@@ -77,12 +79,12 @@ class Editor(ABC):
             uint8 [N, 3, H, W].
 
         Raises:
-            EditorError: For images of another dtype or shape, or settings that make no sense.
+            EditorError: For images of another dtype or shape, or arguments that make no sense.
         """
         settings = settings or self.defaults
         prompt_list = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
         salt_list = [salts] * len(images) if salts is None or isinstance(salts, bytes) else list(salts)
-        _validate(images, prompt_list, salt_list, settings, self.max_steps)
+        _validate(images, prompt_list, seed, salt_list, settings, self.max_steps)
         edited = torch.empty_like(images)
         for rows in self._batches(len(images)):
             source = images[rows]
@@ -104,7 +106,7 @@ def blend(source: Tensor, edited: Tensor, strength: float) -> Tensor:
 
 
 def _validate(
-    images: Tensor, prompts: list[str], salts: list[bytes | None], settings: EditSettings, max_steps: int
+    images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings, max_steps: int
 ) -> None:
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise EditorError(f"An editor takes uint8 images [N, 3, H, W]; got {images.dtype} {list(images.shape)}.")
@@ -117,7 +119,11 @@ def _validate(
             raise EditorError(f"A prompt has at most {MAX_PROMPT_CHARACTERS} characters; this one has {len(prompt)}.")
     if any(salt is not None and len(salt) != 16 for salt in salts):
         raise EditorError("A salt is 16 bytes (128 bits).")
+    if not 0 <= seed < 2**63:
+        raise EditorError(f"A seed is a whole number from 0 to 2**63 - 1; got {seed}.")
     if not 1 <= settings.steps <= max_steps:
         raise EditorError(f"This editor takes 1 to {max_steps} steps; got {settings.steps}.")
+    if not (math.isfinite(settings.guidance) and math.isfinite(settings.image_guidance)):
+        raise EditorError(f"Guidance is a number; got {settings.guidance} and {settings.image_guidance}.")
     if not 0.0 < settings.strength <= 1.0:
         raise EditorError(f"The strength (blend) is above 0 and at most 1; got {settings.strength}.")

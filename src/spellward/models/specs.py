@@ -97,13 +97,15 @@ def _timm_wrapper(architecture: str, classes: Sequence[str], size: int, mean: An
         "mean": list(mean),
         "std": list(std),
     }
-    config = TimmWrapperConfig(
-        architecture=architecture.split(".")[0],
-        id2label=labels,
-        label2id={name: index for index, name in labels.items()},
-        pretrained_cfg=preprocessing,
-        model_args=_sized(architecture, size) or None,
-    )
+    # As a dict, since the config takes any field but some versions of its type hints do not say so.
+    fields: dict[str, Any] = {
+        "architecture": architecture.split(".")[0],
+        "id2label": labels,
+        "label2id": {name: index for index, name in labels.items()},
+        "pretrained_cfg": preprocessing,
+        "model_args": _sized(architecture, size) or None,
+    }
+    config = TimmWrapperConfig(**fields)
     try:
         return TimmWrapperForImageClassification(config)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:

@@ -169,8 +169,6 @@ class DiffusionEditor(Editor):
         return (result * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _check(self, settings: EditSettings) -> None:
-        if not (math.isfinite(settings.guidance) and math.isfinite(settings.image_guidance)):
-            raise EditorError(f"Guidance is a number; got {settings.guidance} and {settings.image_guidance}.")
         if "image_guidance_scale" in self._accepts and settings.guidance > 1 and settings.image_guidance < 1:
             # The stock pipeline would then leave the text guidance out as well, without a word.
             raise EditorError(f"The image guidance is at least 1; got {settings.image_guidance}.")

@@ -17,6 +17,8 @@ from safetensors.numpy import load_file
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from spellward.errors import EditorError
+
 TEXT_SIZE = 128
 FEATURES = 16
 _UNKNOWN = "[UNK]"
@@ -24,18 +26,27 @@ _MAX_PIECES = 512
 
 
 class TextEncoder:
-    """Encodes prompts with the table in a weights folder (`text.safetensors`, `tokenizer.json`)."""
+    """Encodes prompts with the table in a weights folder (`text.safetensors`, `tokenizer.json`).
+
+    Raises:
+        EditorError: If either is missing or broken.
+    """
 
     def __init__(self, folder: Path) -> None:
-        tensors = load_file(folder / "text.safetensors")
-        self._table: NDArray[np.int8] = tensors["table"]
-        self._scale = tensors["scale"].astype(np.float32)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            tensors = load_file(folder / "text.safetensors")
+            self._table: NDArray[np.int8] = tensors["table"]
+            self._scale = tensors["scale"].astype(np.float32)
+            self._centre = tensors["centre"].astype(np.float32)
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise EditorError(
+                "The bundled editor's text.safetensors or tokenizer.json cannot be read; install Spellward anew."
+            ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
         self._projection = np.random.default_rng(7).normal(size=(TEXT_SIZE, FEATURES)).astype(np.float32)
-        self._centre = tensors["centre"].astype(np.float32)
 
     def vectors(self, prompts: Sequence[str]) -> Tensor:
         """Encodes prompts.
