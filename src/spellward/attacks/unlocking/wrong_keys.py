@@ -39,13 +39,33 @@ UNRELATED_PROMPTS: tuple[str, ...] = (
     "as a postage stamp",
 )
 
+# Words for one and the same look: a prompt with one of them is a near wording of a key with another, not unrelated.
+_SAME_LOOK: tuple[frozenset[str], ...] = (
+    frozenset({"ukiyo", "japanese", "woodblock", "hokusai"}),
+    frozenset({"woodcut", "woodblock", "linocut", "engraving"}),
+    frozenset({"watercolor", "watercolour", "watercolors", "aquarelle"}),
+    frozenset({"pointillism", "pointillist", "seurat", "dots"}),
+    frozenset({"sepia", "vintage", "victorian", "antique"}),
+    frozenset({"fog", "foggy", "mist", "misty", "haze"}),
+    frozenset({"pixel", "pixelated", "arcade"}),
+    frozenset({"negative", "radiograph", "inverted"}),
+    frozenset({"thermal", "infrared"}),
+    frozenset({"underwater", "ocean", "reef", "under"}),
+    frozenset({"glass", "cathedral", "leaded"}),
+    frozenset({"blueprint", "drafting"}),
+)
+
 _TEMPLATES = ("{}", "make it {}", "in the style of {}", "turn it into {}", "as {}", "{} style")
+_FILLERS = frozenset({"the", "with", "and", "for", "make", "style", "like", "into", "turn", "from", "made", "seen"})
 _OPENING = re.compile(r"^(with|make it|in the style of|turn it into|as|like)\s+", re.IGNORECASE)
 
 
 def unrelated_prompts(key_prompt: str, count: int) -> list[str]:
-    """The first `count` prompts of the list that share no word of four letters or more with the key's prompt."""
+    """The first `count` prompts of the list that share no word with the key's prompt, nor a word of the same look."""
     taken = _long_words(key_prompt)
+    for words in _SAME_LOOK:
+        if words & taken:
+            taken |= words
     return [prompt for prompt in UNRELATED_PROMPTS if not taken & _long_words(prompt)][:count]
 
 
@@ -68,4 +88,4 @@ def near_wordings(key_prompt: str, count: int, seed: int = 0) -> list[str]:
 
 
 def _long_words(prompt: str) -> set[str]:
-    return {word for word in re.findall(r"\w+", prompt.lower()) if len(word) >= 4}
+    return {word for word in re.findall(r"\w+", prompt.lower()) if len(word) >= 3 and word not in _FILLERS}
