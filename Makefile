@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -57,8 +57,6 @@ bench-training: $(STAMP) ## Images a second of fit, beside a bare training loop
 bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
 	$(PYTHON) benchmarks/diffusion_speed.py
 
-bench-memory: $(STAMP) ## Resident memory with 60,000 images
-	$(PYTHON) benchmarks/memory.py
 
 samples: $(STAMP) ## Build the bundled samples anew from two Debian packages
 	$(PYTHON) benchmarks/build_samples.py

@@ -32,7 +32,7 @@ from spellward.models import FitSettings, fit, load_model, logits_of
 RESULTS = Path(__file__).parent / "results" / "lock.json"
 README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
-EPOCHS = {"sample:fashion": 6, "sample:clipart": 15}
+EPOCHS = {"sample:fashion": 6, "sample:clipart": 12}
 RECIPE_NAMES = ("decoy", "edited-only")
 
 
@@ -54,7 +54,7 @@ def one_lock(
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{name}-{recipe.version}-{run}"
     result = fit(model, examples, settings, folder=folder, objective=recipe.objective)
     *_, (_, _, score) = score_tables(
-        model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=300)
+        model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=200)
     )
     assert score is not None
     figures = {**score.summary(), "edit_seconds": edited, "train_seconds": result.seconds}
