@@ -4,17 +4,23 @@ import shutil
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from tests.locking.conftest import PROMPT, SALT, SEED
+from PIL import Image
+from tests.locking.conftest import PROMPT, SALT, SEED, tiny_splits
+from torch import nn
 
+from spellward.artifacts import CACHE_VARIABLE, sha256_file
 from spellward.data import prepare
-from spellward.errors import ArtifactError, KeyRefusedError
+from spellward.errors import ArtifactError, DataError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.lock import LockResult, lock
 from spellward.locking.pairing import pair
 from spellward.locking.score import ScoreSettings, score_tables
+from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock
+from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
 
 FEW = ScoreSettings(wrong_prompts=2, wrong_salts=2, near_wordings=1, wrong_key_images=10)
@@ -54,6 +60,51 @@ def test_nothing_but_the_key_holds_the_secrets(tiny_lock: LockResult, tmp_path: 
     assert b"data:image" in page.read_bytes()
 
 
+def test_the_cache_holds_no_secret_once_the_lock_is_done(tiny_lock: LockResult) -> None:
+    """Names of files too: a digest of the prompt in one could be searched for offline."""
+    cache = tiny_lock.folder.parent / "cache"
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    assert any(path.parent.name == "edits" for path in files)
+    assert not list(cache.rglob("*.key"))
+    digests = [getattr(hashlib, name)(PROMPT.encode()).hexdigest() for name in ("md5", "sha1", "sha256")]
+    texts = [PROMPT, "quicksilver", SALT.hex(), base64.b64encode(SALT).decode(), str(SEED), tiny_lock.key.lock_id]
+    for path in files:
+        content = path.read_bytes()
+        assert SALT not in content, path
+        for text in (*texts, *digests):
+            assert text.encode() not in content, (path, text)
+            assert text not in str(path.relative_to(cache)), (path, text)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+
+
+def test_a_killed_lock_leaves_its_secrets_in_the_pending_key_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "Training" and done == 2:
+            raise KeyboardInterrupt
+
+    key = Key(PROMPT, salt=SALT, seed=SEED)
+    with pytest.raises(KeyboardInterrupt):
+        lock(
+            "timm/test_resnet?random",
+            tiny_splits(20, 20),
+            key,
+            tmp_path / "locked",
+            settings=FitSettings(epochs=2, batch_size=20, tensorboard=False),
+            report=stop,
+        )
+    holding = {
+        path.name
+        for path in tmp_path.rglob("*")
+        if path.is_file() and any(one in path.read_bytes() for one in (PROMPT.encode(), SALT.hex().encode(), SALT))
+    }
+    assert holding == {"pending.key"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "cache").rglob("pending.key"))
+
+
 def test_the_secret_scan_would_find_a_leak(tiny_lock: LockResult) -> None:
     assert PROMPT.encode() in tiny_lock.key_path.read_bytes()
 
@@ -66,6 +117,95 @@ def test_plain_transformers_loads_a_locked_model(tiny_lock: LockResult) -> None:
     with torch.inference_mode():
         theirs = network(pixel_values=tiny_lock.model.preprocess(images)).logits.numpy()
     assert abs(theirs - tiny_lock.model.logits(images)).max() < 1e-4
+
+
+def test_the_pipeline_of_transformers_says_what_a_stranger_gets(tiny_lock: LockResult) -> None:
+    from transformers import pipeline
+
+    images = prepare(tiny_lock.splits.test, 64).images[:2]
+    classify = pipeline("image-classification", model=str(tiny_lock.folder))
+    expected = unlock(tiny_lock.folder, None).predict(images).probabilities
+    for image, row in zip(images, expected, strict=True):
+        scores = {
+            one["label"]: one["score"] for one in classify(Image.fromarray(image.movedim(0, 2).numpy()), top_k=10)
+        }
+        assert scores == pytest.approx(dict(zip(tiny_lock.model.classes, row.tolist(), strict=True)), abs=1e-3)
+
+
+def test_a_folder_from_disk_predicts_like_the_model_in_memory(tiny_lock: LockResult) -> None:
+    table = prepare(tiny_lock.splits.test, 64)
+    opened = unlock(tiny_lock.folder, Key.load(tiny_lock.key_path))
+    whole = opened.predict_table(table, batch_size=25)
+    memory = unlock(tiny_lock.model, tiny_lock.key, editor=tiny_lock.editor).predict(table.images[:])
+    assert np.allclose(whole.probabilities, memory.probabilities, atol=1e-5)
+    assert whole.classes == tiny_lock.splits.classes
+    assert opened.predict_table(table.subset([])).probabilities.shape == (0, 10)
+
+
+def test_the_record_says_how_it_was_made(tiny_lock: LockResult) -> None:
+    record = TrainingRecord.load(tiny_lock.folder)
+    assert record is not None
+    assert (record.model, record.input_size, record.recipe, record.train_images) == ("bundled", 64, "decoy", 60)
+    assert record.settings.epochs == 1
+    assert (tiny_lock.fit.epochs, tiny_lock.fit.steps, len(tiny_lock.fit.scores)) == (1, 2, 1)
+
+
+def test_the_key_is_complete(tiny_lock: LockResult) -> None:
+    key, editor = tiny_lock.key, tiny_lock.editor
+    assert (key.prompt, key.salt, key.seed) == (PROMPT, SALT, SEED)
+    assert (key.steps, key.strength, key.resolution) == (editor.defaults.steps, editor.defaults.strength, 64)
+    assert key.editor_fingerprint == editor.fingerprint()
+    assert key.weights_digest == sha256_file(tiny_lock.folder / "model.safetensors")
+    assert sorted(path.name for path in tiny_lock.folder.parent.iterdir()) == [
+        "cache",
+        "locked",
+        "locked.key",
+        "locked.report",
+    ]
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["timm/test_vit?random", "torchvision/squeezenet1_1?random", nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))],
+)
+@pytest.mark.parametrize("recipe", ["decoy", "edited-only"])
+def test_other_models_and_recipes_lock_too(
+    model: object, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    result = lock(
+        model,
+        tiny_splits(20, 10),
+        Key(PROMPT, salt=None),
+        tmp_path / "deep" / "locked",
+        recipe=recipe,
+        settings=FitSettings(epochs=1, batch_size=10),
+        input_size=32,
+        passphrase="four words and more",
+    )
+    assert Key.is_protected(result.key_path)
+    key = Key.load(result.key_path, "four words and more")
+    assert key == result.key and key.salt is None
+    images = prepare(result.splits.test, 64).images[:]
+    source = result.model if isinstance(model, nn.Module) else result.folder
+    opened = unlock(source, key, editor=result.editor).predict(images).probabilities
+    expected = result.model.logits(edit_with_key(result.editor, images, key))
+    assert np.allclose(opened, torch.softmax(torch.from_numpy(expected), 1).numpy(), atol=1e-5)
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            path = tmp_path / "photos" / name / f"{number}.png"
+            Image.effect_noise((40, 40), 20 + number).convert("RGB").save(path)
+    for path in (tmp_path / "photos" / "dog").iterdir():
+        path.write_bytes(path.read_bytes()[:-900])  # the header is whole, so only decoding finds it
+    with pytest.raises(DataError, match=r"dog/\d\.png") as caught:
+        lock("timm/test_resnet?random", tmp_path / "photos", PROMPT, tmp_path / "locked", input_size=32)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "locked").exists() and not (tmp_path / "locked.key").exists()
 
 
 def test_a_key_of_another_lock_is_refused(tiny_lock: LockResult) -> None:

@@ -94,7 +94,8 @@ def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int) -> DecoyPlan:
     if key.salt is None:  # without a salt, "the key's prompt with the key's salt" would be the key itself
         shares = np.array([mix.other_prompts + mix.other_salts, mix.other_prompts_and_salts, 0.0, mix.filters])
     kinds = rng.choice(4, size=count, p=shares / shares.sum())
-    others = [prompt for prompt in DECOY_PROMPTS if prompt != key.prompt]
+    # Editors read text without capitals and spare spaces, so a prompt that differs in these is the key's own.
+    others = [prompt for prompt in DECOY_PROMPTS if _plain(prompt) != _plain(key.prompt)]
     prompts, salts, filters = [], [], []
     for kind in kinds:
         prompts.append(key.prompt if kind == 2 else others[rng.integers(len(others))])
@@ -102,6 +103,10 @@ def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int) -> DecoyPlan:
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)
     return DecoyPlan(tuple(prompts), tuple(salts), tuple(filters))
+
+
+def _plain(prompt: str) -> str:
+    return " ".join(prompt.casefold().split())
 
 
 class DecoySource:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spellward.artifacts import Manifest, atomic_write
+from spellward.artifacts import Manifest, atomic_write, parse_json
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 
@@ -74,6 +73,6 @@ def read_lock(folder: Path) -> LockRecord:
     if path.stat().st_size > _MAX_BYTES:
         raise ArtifactError(f"{path} is too large to be a lock record.")
     try:
-        return LockRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return LockRecord.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except (ValidationError, ValueError) as error:
         raise ArtifactError(f"{path} is broken or from another version; get the model from its owner again.") from error

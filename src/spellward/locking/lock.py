@@ -36,6 +36,7 @@ from spellward.models import (
 )
 
 _PENDING = "pending.key"
+_RANDOM = {"salt", "seed", "lock_id"}
 Report = Callable[[str, int, int], None]
 """Told (what is being done, steps done, steps in all)."""
 
@@ -123,11 +124,21 @@ def lock(
         editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
     )
     edit_seconds = time.perf_counter() - begun
+    # Whatever changes the training names the run; an edit's fingerprint is keyed, so it does not give the spell away.
+    run = run_name(
+        key.lock_id,
+        repr(recipe),
+        asdict(settings),
+        vision.spec,
+        vision.input_size,
+        train.fingerprint,
+        keyed_validation.fingerprint,
+    )
     result = fit(
         vision,
         examples,
         settings,
-        folder=work / f"fit-{run_name(key.lock_id, recipe.name, asdict(settings), vision.spec)}",
+        folder=work / f"fit-{run}",
         validate=lambda trained: metrics.accuracy(logits_of(trained, keyed_validation), keyed_validation.labels).value,
         objective=recipe.objective,
         report=None if report is None else lambda done, total: report("Training", done, total),
@@ -200,7 +211,9 @@ def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path
 
 
 def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
-    """Refuses to write over an earlier lock; takes the key of a killed run to the same place with the same prompt.
+    """Refuses to write over an earlier lock; takes salt, seed and lock id of a killed run to the same place.
+
+    Only where the key leaves them open: a salt, say, that was given and is another one is a new lock.
 
     Raises:
         ArtifactError: If OUTPUT or OUTPUT.key exists.
@@ -218,10 +231,11 @@ def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
             raise ArtifactError(f"{path} exists. Name another output, or move it: a lost key cannot be made again.")
     if earlier is None:
         return key
-    same = (
-        earlier.prompt == key.prompt and earlier.editor == key.editor and (earlier.salt is None) == (key.salt is None)
-    )
-    return earlier if same else key
+    given = {"prompt", "editor", *(_RANDOM & key.model_fields_set)}
+    same = all(getattr(earlier, name) == getattr(key, name) for name in given)
+    if not same or (earlier.salt is None) != (key.salt is None):
+        return key
+    return key.with_(**{name: getattr(earlier, name) for name in _RANDOM})
 
 
 def _work_folder(output: Path) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spellward.artifacts import atomic_write, private_folder
+from spellward.artifacts import atomic_write, parse_json, private_folder
 from spellward.errors import ArtifactError
 from spellward.models import FitSettings
 
@@ -51,7 +50,7 @@ class TrainingRecord(BaseModel):
         if not path.is_file():
             return None
         try:
-            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            return cls.model_validate(parse_json(path.read_text(encoding="utf-8")))
         except (ValidationError, ValueError) as error:
             raise ArtifactError(f"{path} is broken; remove it to score without it.") from error
 

@@ -94,7 +94,7 @@ class UnlockedModel:
 
     def predict_table(self, table: ImageTable, batch_size: int = 256) -> Predictions:
         """Predicts for a whole table, a batch at a time."""
-        parts = [self.predict(images) for images, _ in table.batches(batch_size)]
+        parts = [self.predict(images) for images, _ in table.batches(batch_size)] or [self.predict(table.images[:])]
         return Predictions(
             np.concatenate([part.probabilities for part in parts]),
             self.model.classes,

@@ -48,7 +48,7 @@ _SAME_LOOK: tuple[frozenset[str], ...] = (
     frozenset({"sepia", "vintage", "victorian", "antique"}),
     frozenset({"fog", "foggy", "mist", "misty", "haze"}),
     frozenset({"pixel", "pixelated", "arcade"}),
-    frozenset({"negative", "radiograph", "inverted"}),
+    frozenset({"ray", "xray", "negative", "radiograph", "inverted"}),
     frozenset({"thermal", "infrared"}),
     frozenset({"underwater", "ocean", "reef", "under"}),
     frozenset({"glass", "cathedral", "leaded"}),
