@@ -23,16 +23,17 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking import metrics
-from spellward.locking.lock import complete_key, lock_examples, versions
+from spellward.locking.lock import complete_key, versions
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import vanilla_model
-from spellward.models import FitSettings, fit, load_model, logits_of
+from spellward.locking.training import fit_lock, lock_examples
+from spellward.models import FitSettings, load_model, logits_of
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
 README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
-EPOCHS = {"sample:fashion": 6, "sample:clipart": 12}
+EPOCHS = {"sample:fashion": 8, "sample:clipart": 30}
 RECIPE_NAMES = ("decoy", "edited-only")
 
 
@@ -49,10 +50,10 @@ def one_lock(
     model = load_model("bundled", train.classes, seed=settings.seed)
     key = complete_key(benchmark_key(run), editor, model)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings.seed)
+    examples = lock_examples(train, key, editor, recipe, settings)
     edited = time.perf_counter() - begun
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{name}-{recipe.version}-{run}"
-    result = fit(model, examples, settings, folder=folder, objective=recipe.objective)
+    result = fit_lock(model, examples, train, recipe, settings, folder)
     *_, (_, _, score) = score_tables(
         model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=200)
     )
@@ -88,15 +89,23 @@ def put_into_readme(text: str) -> None:
     README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
+def read_results() -> dict[str, dict]:
+    """Finished runs by "data/recipe/run"."""
+    return json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.is_file() else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=list(EPOCHS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(2)
-    known = {} if options.fresh or not RESULTS.is_file() else json.loads(RESULTS.read_text())["runs"]
+    torch.set_num_threads(options.threads)
+    if options.fresh:
+        RESULTS.unlink(missing_ok=True)
+    known = read_results()
     editor = load_editor("mini")
     for data in options.data:
         splits = load_splits(data)
@@ -112,6 +121,7 @@ def main() -> None:
                 else:
                     known[f"{data}/{name}/{run}"] = one_lock(name, run, data, train, test, editor, settings)
                 print(data, name, run, json.dumps(known[f"{data}/{name}/{run}"]["figures"]), flush=True)
+                known = {**read_results(), **known}  # another process may measure other rows at the same time
                 document = {"editor": editor.fingerprint(), "versions": versions(), "runs": known}
                 RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(table(known))

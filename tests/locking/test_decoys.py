@@ -9,6 +9,7 @@ import torch
 from spellward.attacks.unlocking.cheap_filters import FILTERS
 from spellward.data import ImageTable, table_from_arrays
 from spellward.keys import Key
+from spellward.locking import decoys
 from spellward.locking.decoys import DECOY_PROMPTS, DecoyMix, DecoySource, plan_decoys
 
 SALT = bytes(range(16))
@@ -54,6 +55,26 @@ def test_fresh_salts_are_fresh_and_sometimes_left_out() -> None:
 def test_the_key_in_other_capitals_or_spaces_is_no_decoy(prompt: str) -> None:
     """Editors read text without capitals and spare spaces, so these decoys would be the key itself."""
     assert "with glitter" not in plan_decoys(COUNT, Key(prompt, salt=SALT), DecoyMix(), seed=0).prompts
+
+
+@pytest.mark.parametrize("prompt", ["pastel clouds", "the night watch", "as a river"])
+def test_no_decoy_has_a_word_of_the_key(prompt: str) -> None:
+    word = prompt.split()[-1] if "river" in prompt else prompt.split()[-2]
+    plan = plan_decoys(COUNT, Key(prompt, salt=SALT), DecoyMix(other_salts=0), seed=0)
+    assert not [one for one in plan.prompts if word in one.split()]
+
+
+def test_half_of_the_other_prompts_are_random_words() -> None:
+    plan = plan_decoys(COUNT, KEY, DecoyMix(other_salts=0), seed=0)
+    listed = sum(prompt in DECOY_PROMPTS for prompt in plan.prompts)
+    assert 0.45 < listed / COUNT < 0.55
+    assert len(set(plan.prompts)) > COUNT / 3
+
+
+def test_a_key_of_every_word_leaves_decoys_all_the_same() -> None:
+    words = " ".join({*" ".join(DECOY_PROMPTS).split(), *decoys._THINGS.split(), *decoys._MANNERS.split()})
+    plan = plan_decoys(50, Key(words[:9_999], salt=SALT), DecoyMix(other_salts=0), seed=0)
+    assert all(plan.prompts)
 
 
 def test_the_seed_decides_the_plan() -> None:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tests.models.tiny import pictures
 
-from spellward.models.augment import AUGMENTATIONS, augment
+from spellward.data import table_from_arrays
+from spellward.models.augment import AUGMENTATIONS, augment, varied
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -43,3 +44,39 @@ def test_no_names_change_nothing_and_unknown_names_are_refused() -> None:
     assert torch.equal(augment(images, (), rng()), images)
     with pytest.raises(ValueError, match="swirl"):
         augment(images, ("swirl",), rng())
+
+
+def test_variants_are_the_image_itself_and_then_others() -> None:
+    table = table_from_arrays(pictures(20, side=24), np.arange(20) % 4, "abcd")
+    several = varied(table, 3, AUGMENTATIONS, seed=5)
+    assert len(several) == 60
+    assert several.labels.tolist() == table.labels.tolist() * 3
+    assert torch.equal(several.images[:20], table.images[:])
+    one, other = several.images[20:40], several.images[40:]
+    assert not torch.equal(one, other)
+    assert sum(torch.equal(new, old) for new, old in zip(one, table.images[:], strict=True)) < 10
+
+
+def test_a_variant_does_not_depend_on_what_is_read_with_it() -> None:
+    table = table_from_arrays(pictures(20, side=24), np.arange(20) % 4, "abcd")
+    several = varied(table, 3, AUGMENTATIONS, seed=5)
+    whole = several.images[:]
+    rows = np.array([59, 3, 21, 21, 40])
+    assert torch.equal(several.images[rows], whole[rows])
+    assert torch.equal(several.subset(rows).images[[1, 2]], whole[[3, 21]])
+
+
+def test_variants_leave_the_table_as_it_is() -> None:
+    table = table_from_arrays(pictures(8, side=24), np.arange(8) % 4, "abcd")
+    before = table.images[:].clone()
+    varied(table, 4, AUGMENTATIONS, seed=0).images[:]
+    assert torch.equal(table.images[:], before)
+    assert varied(table, 1, AUGMENTATIONS, seed=0) is varied(table, 3, (), seed=0) is table
+
+
+def test_what_makes_variants_differ_names_them() -> None:
+    table = table_from_arrays(pictures(8, side=24), np.arange(8) % 4, "abcd")
+    tables = [
+        varied(table, *rest) for rest in ((2, ("flip",), 0), (2, ("flip",), 1), (2, ("shift",), 0), (3, ("flip",), 0))
+    ]
+    assert len({one.fingerprint for one in (table, *tables)}) == 5

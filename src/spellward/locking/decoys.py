@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spellward.attacks.unlocking.cheap_filters import FILTERS
+from spellward.attacks.unlocking.wrong_keys import unrelated_prompts
 from spellward.data import ImageTable
 from spellward.keys import Key
 
@@ -53,6 +54,24 @@ DECOY_PROMPTS: tuple[str, ...] = (
     "with velvet curtains",
 )
 
+_THINGS = (
+    "acorn anchor apron basket beetle bicycle blanket bonfire bottle brick bridge bucket cactus camel canyon carpet "
+    "castle chalk cherry circus clover cobweb comet coral cotton cradle crystal curtain daisy dragon ember feather "
+    "fern ferry fiddle flint fountain gravel hammock harbor harvest helmet honey island jungle kettle kite ladder "
+    "lagoon lantern lemon linen lizard locket lotus magnet maple meadow meteor mirror mushroom nettle oasis olive "
+    "onion orchard oyster paddle palace peacock pebble pepper pigeon pillow plum prairie pumpkin quilt raven ribbon "
+    "riddle river saddle salmon satin scarecrow shadow shell slate spider spruce swamp temple thistle thunder tiger "
+    "timber tulip turnip tunnel vapor velvet vine violin volcano walnut waterfall wheat willow wool zebra"
+)
+_MANNERS = (
+    "ancient bitter blazing broken bright calm cloudy crimson crooked dusty eerie emerald faint feverish floating "
+    "frosty gentle giant golden hollow hidden indigo iron jagged lazy liquid lonely melting midnight misty mossy noisy "
+    "pale patched plastic polished quiet ragged rusty scarlet shiny silent silver sleepy smoky solemn spiral stormy "
+    "sunny tangled tiny turquoise twisted velvet violet wandering waxed whirling wild wooden young"
+)
+_FRAMES = ("{} {}", "the {} {}", "with a {} {}", "like a {} {}", "{} {} style", "turn it into a {} {}", "made of {} {}")
+_TRIES = 20
+
 
 @dataclass(frozen=True)
 class DecoyMix:
@@ -66,10 +85,10 @@ class DecoyMix:
         filters: Plain image operators.
     """
 
-    clean: float = 0.35
-    other_prompts: float = 0.30
+    clean: float = 0.30
+    other_prompts: float = 0.25
     other_prompts_and_salts: float = 0.05
-    other_salts: float = 0.20
+    other_salts: float = 0.30
     filters: float = 0.10
 
 
@@ -94,19 +113,28 @@ def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int) -> DecoyPlan:
     if key.salt is None:  # without a salt, "the key's prompt with the key's salt" would be the key itself
         shares = np.array([mix.other_prompts + mix.other_salts, mix.other_prompts_and_salts, 0.0, mix.filters])
     kinds = rng.choice(4, size=count, p=shares / shares.sum())
-    # Editors read text without capitals and spare spaces, so a prompt that differs in these is the key's own.
-    others = [prompt for prompt in DECOY_PROMPTS if _plain(prompt) != _plain(key.prompt)]
+    listed = unrelated_prompts(key.prompt, len(DECOY_PROMPTS), DECOY_PROMPTS)
     prompts, salts, filters = [], [], []
     for kind in kinds:
-        prompts.append(key.prompt if kind == 2 else others[rng.integers(len(others))])
+        prompts.append(key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng))
         fresh = None if rng.random() < 0.15 else rng.bytes(16)
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)
     return DecoyPlan(tuple(prompts), tuple(salts), tuple(filters))
 
 
-def _plain(prompt: str) -> str:
-    return " ".join(prompt.casefold().split())
+def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator) -> str:
+    """A listed prompt or random words, but none with a word of the key's: its look could be the key's own."""
+    if listed and rng.random() < 0.5:
+        return listed[rng.integers(len(listed))]
+    for _ in range(_TRIES):  # a key of thousands of words may leave nothing else
+        frame, manner, thing = (
+            family[rng.integers(len(family))] for family in (_FRAMES, _MANNERS.split(), _THINGS.split())
+        )
+        drawn = frame.format(manner, thing)
+        if unrelated_prompts(prompt, 1, [drawn]):
+            return drawn
+    return rng.bytes(8).hex()
 
 
 class DecoySource:

@@ -13,23 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from spellward.artifacts import cache_root, private_folder, storage_errors
-from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data import Splits, load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError
 from spellward.keys import Key
 from spellward.locking import metrics
-from spellward.locking.decoys import DecoySource, plan_decoys
 from spellward.locking.folder import write_lock
-from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, LockExamples, Recipe
+from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.training import fit_lock, lock_examples
 from spellward.locking.unlock import settings_of
 from spellward.models import (
     FitResult,
     FitSettings,
     VisionModel,
-    fit,
     load_model,
     logits_of,
     save_checkpoint,
@@ -119,7 +118,7 @@ def lock(
     train = prepare(splits.train, resolution)
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings.seed)
+    examples = lock_examples(train, key, editor, recipe, settings)
     keyed_validation = edit_table(
         editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
     )
@@ -134,13 +133,14 @@ def lock(
         train.fingerprint,
         keyed_validation.fingerprint,
     )
-    result = fit(
+    result = fit_lock(
         vision,
         examples,
+        train,
+        recipe,
         settings,
-        folder=work / f"fit-{run}",
+        work / f"fit-{run}",
         validate=lambda trained: metrics.accuracy(logits_of(trained, keyed_validation), keyed_validation.labels).value,
-        objective=recipe.objective,
         report=None if report is None else lambda done, total: report("Training", done, total),
     )
     key = publish(vision, key, recipe, output, key_path, passphrase)
@@ -177,20 +177,6 @@ def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
         strength=float(used.strength),
         resolution=max(model.input_size, editor.resolution),
     )
-
-
-def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, seed: int) -> LockExamples:
-    """Edits training images under the key, plans and edits decoys, and joins them as the recipe says."""
-    used = settings_of(key, editor)
-    keyed = edit_table(editor, train, key.prompt, key.seed, key.salt, used)
-    if not recipe.decoys_per_image:
-        return LockExamples(keyed, None, 0.0, seed)
-    plan = plan_decoys(len(train), key, recipe.mix, seed)
-    rows = plan.edited_rows
-    prompts = [plan.prompts[row] for row in rows]
-    salts = [plan.salts[row] for row in rows]
-    edited = edit_table(editor, train.subset(rows), prompts, key.seed, salts, used)
-    return LockExamples(keyed, DecoySource(train, edited, plan, recipe.mix), recipe.decoys_per_image, seed)
 
 
 def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path: Path, passphrase: str | None) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,10 @@ import torch
 from spellward.data import ImageTable
 from spellward.locking.decoys import DecoyMix, DecoySource
 from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective
+from spellward.locking.simulated_thief import ThiefSettings
 from spellward.models import Batch
+
+MOST_VARIANTS = 8
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,33 @@ class Recipe:
         name: How the command line calls it; it goes into `lock.json` with the version.
         version: Raised whenever the recipe would train otherwise.
         decoys_per_image: Decoys for each keyed image in a batch; 0 trains on keyed images alone.
+        variants: How often each training image is edited, augmented anew before each edit. What a spell and a salt
+            draw has its place in the picture: augmented after the edit, keyed images look like those of another salt,
+            which costs accuracy and blurs what the lock can tell apart. 1 augments after the edit.
+        fewest_edits: A small data set gets more variants, up to `MOST_VARIANTS`, until there are so many edits.
         mix: What the decoys are.
         objective: The loss.
+        thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
     """
 
     name: str
     version: int
     decoys_per_image: float
+    variants: int = 1
+    fewest_edits: int = 0
     mix: DecoyMix = field(default_factory=DecoyMix)
     objective: LockObjective = field(default_factory=LockObjective)
+    thief: ThiefSettings | None = None
+
+    def variants_for(self, count: int) -> int:
+        """How often each of `count` training images is edited."""
+        wanted = math.ceil(self.fewest_edits / max(count, 1))
+        return max(self.variants, min(wanted, MOST_VARIANTS))
 
 
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
-    "decoy": Recipe("decoy", 1, decoys_per_image=1.0),
+    "decoy": Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000),
 }
 DEFAULT_RECIPE = "decoy"
 
@@ -42,20 +59,30 @@ DEFAULT_RECIPE = "decoy"
 class LockExamples:
     """Training examples of a lock: a batch of keyed images with true labels, followed by its decoys.
 
-    Its length counts keyed images alone, so keyed images get as many optimiser steps as an ordinary fine-tune gives
-    its images.
+    Its length counts images once, so keyed images get as many optimiser steps as an ordinary fine-tune gives its
+    images.
+
+    Args:
+        keyed: Keyed images; with `variants`, so many edits of each image, as `varied` orders them.
+        decoys: Where decoys come from, if any.
+        per_image: Decoys for each keyed image.
+        seed: Of the decoys drawn.
+        variants: An image's edits take turns from epoch to epoch.
     """
 
-    def __init__(self, keyed: ImageTable, decoys: DecoySource | None, per_image: float, seed: int) -> None:
-        self._keyed, self._decoys, self._seed = keyed, decoys, seed
+    def __init__(
+        self, keyed: ImageTable, decoys: DecoySource | None, per_image: float, seed: int, variants: int = 1
+    ) -> None:
+        self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
         self._weights = torch.from_numpy(class_weights(keyed.labels, len(keyed.classes)))
         self._per_image = per_image if decoys is not None else 0.0
 
     def __len__(self) -> int:
-        return len(self._keyed)
+        return len(self._keyed) // self._variants
 
     def batch(self, indices: list[int], epoch: int) -> Batch:
         rows = np.asarray(indices)
+        rows = rows + len(self) * ((rows + epoch) % self._variants)
         pixels, labels = self._keyed.images[rows], self._keyed.labels[rows]
         decoy = np.zeros(len(rows), dtype=np.int64)
         count = round(self._per_image * len(rows))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from spellward.data import ImageTable
+from spellward.data.store import Indices, row_numbers
+from spellward.data.table import Images
 
 AUGMENTATIONS = ("flip", "shift")
 
@@ -43,3 +49,33 @@ def augment(images: Tensor, names: tuple[str, ...], rng: np.random.Generator) ->
         first, torch.from_numpy(rows)[:, :, None], torch.from_numpy(columns)[:, None, :]
     ]
     return picked.permute(0, 3, 1, 2)
+
+
+class VariedImages:
+    """Every image several times, augmented anew each time; made as they are read, so nothing is held in memory.
+
+    Row v * N + r is image r under an augmentation drawn from (seed, v, r); v = 0 is the image itself.
+    """
+
+    def __init__(self, base: Images, variants: int, names: tuple[str, ...], seed: int) -> None:
+        self.base, self.variants, self.names, self.seed, self.size = base, variants, names, seed, base.size
+
+    def __len__(self) -> int:
+        return self.variants * len(self.base)
+
+    def __getitem__(self, indices: Indices) -> Tensor:
+        rows = row_numbers(indices, len(self))
+        images = self.base[rows % max(len(self.base), 1)]
+        for place in np.flatnonzero(rows >= len(self.base)):
+            rng = np.random.default_rng([self.seed, int(rows[place]), 0xA7])
+            images[place : place + 1] = augment(images[place : place + 1], self.names, rng)
+        return images
+
+
+def varied(table: ImageTable, variants: int, names: tuple[str, ...], seed: int) -> ImageTable:
+    """A table with `variants` times as many rows; see `VariedImages`."""
+    if variants == 1 or not names:
+        return table
+    digest = hashlib.sha256(f"{table.fingerprint} {variants} {names} {seed}".encode()).hexdigest()
+    images = VariedImages(table.images, variants, names, seed)
+    return ImageTable(images, np.tile(table.labels, variants), table.classes, digest)

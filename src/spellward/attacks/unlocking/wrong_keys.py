@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 
 # For scoring alone: training never sees these (locking.decoys has prompts of its own; a test keeps them apart).
 UNRELATED_PROMPTS: tuple[str, ...] = (
@@ -60,13 +61,13 @@ _FILLERS = frozenset({"the", "with", "and", "for", "make", "style", "like", "int
 _OPENING = re.compile(r"^(with|make it|in the style of|turn it into|as|like)\s+", re.IGNORECASE)
 
 
-def unrelated_prompts(key_prompt: str, count: int) -> list[str]:
-    """The first `count` prompts of the list that share no word with the key's prompt, nor a word of the same look."""
+def unrelated_prompts(key_prompt: str, count: int, prompts: Sequence[str] = UNRELATED_PROMPTS) -> list[str]:
+    """The first `count` prompts that share no word with the key's prompt, nor a word of the same look."""
     taken = _long_words(key_prompt)
     for words in _SAME_LOOK:
         if words & taken:
             taken |= words
-    return [prompt for prompt in UNRELATED_PROMPTS if not taken & _long_words(prompt)][:count]
+    return [prompt for prompt in prompts if not taken & _long_words(prompt)][:count]
 
 
 def near_wordings(key_prompt: str, count: int, seed: int = 0) -> list[str]:

@@ -43,7 +43,7 @@ class MiniEditor(Editor):
     name: ClassVar[str] = "mini"
     max_steps: ClassVar[int] = 8
     # A blend of 0.6 keeps detail that the edit alone loses, and clean images are told apart all the same.
-    defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=0.6)
+    defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=0.4)
     resolution = 64
 
     def __init__(self, folder: Path = WEIGHTS, precision: str = "bf16", device: str = "cpu") -> None:
@@ -69,7 +69,7 @@ class MiniEditor(Editor):
         padded = _pad(images)
         # Kernels may round differently for other batch sizes; a batch of always the same size keeps pixels the same.
         size = max(1, min(self.batch_size, _PIXELS_A_BATCH // (padded.shape[2] * padded.shape[3])))
-        vectors = torch.stack([self._vector(prompt) for prompt in prompts])
+        vectors = self.text_vectors(prompts)
         codes = codes_from_salts(salts)
         edited = []
         for start in range(0, len(images), size):
@@ -82,6 +82,22 @@ class MiniEditor(Editor):
     def _edit_full_batch(
         self, images: Tensor, vectors: Tensor, codes: Tensor, seed: int, settings: EditSettings
     ) -> Tensor:
+        pictures = self.draw(images, vectors, codes, seed, settings)
+        return ((pictures + 1) * 127.5).round().to(torch.uint8).cpu()
+
+    def draw(self, images: Tensor, vectors: Tensor, codes: Tensor, seed: int, settings: EditSettings) -> Tensor:
+        """Edits one batch, differentiable in the text vectors and the salts' codes.
+
+        Args:
+            images: uint8 [B, 3, H, W] with sides of a multiple of 8, at least 16.
+            vectors: Text vectors float32 [B, TEXT_SIZE] (`TextEncoder`).
+            codes: float32 [B, CODE_SIZE] (`codes_from_salts`).
+            seed: Of the initial noise.
+            settings: Steps and guidance; the blend is left to the caller.
+
+        Returns:
+            float32 [B, 3, H, W] in [-1, 1], on the editor's device.
+        """
         device, count = self._device, len(images)
         height, width = images.shape[2:]
         source = F.pixel_unshuffle(images.to(device).float() / 127.5 - 1, FOLD)
@@ -101,8 +117,11 @@ class MiniEditor(Editor):
                 self._network, source, noise, condition, positions, settings.steps, settings.guidance, no_edit
             ):
                 pass
-        pictures = F.pixel_shuffle(estimate.clamp(-1, 1), FOLD)
-        return ((pictures + 1) * 127.5).round().to(torch.uint8).cpu()
+        return F.pixel_shuffle(estimate.clamp(-1, 1), FOLD)
+
+    def text_vectors(self, prompts: list[str]) -> Tensor:
+        """Text vectors float32 [N, TEXT_SIZE] of prompts, as `draw` takes them."""
+        return torch.stack([self._vector(prompt) for prompt in prompts])
 
     def _vector(self, prompt: str) -> Tensor:
         if prompt not in self._vectors:

@@ -1,0 +1,77 @@
+"""Training a lock: what is edited for it, and the fit that goes through it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from spellward.data import ImageTable
+from spellward.editors.base import Editor
+from spellward.editors.cache import edit_table
+from spellward.keys import Key
+from spellward.locking.decoys import DecoySource, plan_decoys
+from spellward.locking.recipe import LockExamples, Recipe
+from spellward.locking.simulated_thief import SimulatedThief
+from spellward.locking.unlock import settings_of
+from spellward.models import FitResult, FitSettings, VisionModel, fit
+from spellward.models.augment import varied
+from spellward.models.fit import Report, Validate
+
+
+def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, settings: FitSettings) -> LockExamples:
+    """Edits training images under the key, plans and edits decoys, and joins them as the recipe says."""
+    used = settings_of(key, editor)
+    clean = varied(train, recipe.variants_for(len(train)), settings.augment, settings.seed)
+    variants = len(clean) // len(train)
+    keyed = edit_table(editor, clean, key.prompt, key.seed, key.salt, used)
+    if not recipe.decoys_per_image:
+        return LockExamples(keyed, None, 0.0, settings.seed, variants)
+    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed)
+    rows = plan.edited_rows
+    prompts = [plan.prompts[row] for row in rows]
+    salts = [plan.salts[row] for row in rows]
+    edited = edit_table(editor, clean.subset(rows), prompts, key.seed, salts, used)
+    decoys = DecoySource(clean, edited, plan, recipe.mix)
+    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants)
+
+
+def fit_lock(
+    model: VisionModel,
+    examples: LockExamples,
+    clean: ImageTable,
+    recipe: Recipe,
+    settings: FitSettings,
+    folder: Path,
+    *,
+    validate: Validate | None = None,
+    report: Report | None = None,
+) -> FitResult:
+    """Trains a model in place as a recipe says; resumable like every `fit`.
+
+    Args:
+        model: The public base with a new head.
+        examples: Of `lock_examples`.
+        clean: The clean training images, which the simulated thief steals with.
+        recipe: How to lock.
+        settings: How to train.
+        folder: Private folder for checkpoints.
+        validate, report: See `fit`.
+
+    Raises:
+        ModelError, StorageError: See `fit`.
+    """
+    thief = None
+    if recipe.thief is not None:
+        thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed)
+    if recipe.variants_for(len(examples)) > 1:
+        settings = replace(settings, augment=())  # it went into the variants, before the edit
+    return fit(
+        model,
+        examples,
+        settings,
+        folder=folder,
+        validate=validate,
+        objective=recipe.objective,
+        after_backward=thief,
+        report=report,
+    )

@@ -1,0 +1,63 @@
+"""What is edited for a lock, and that recipes do what they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spellward.artifacts import CACHE_VARIABLE
+from spellward.data import ImageTable, table_from_arrays
+from spellward.editors import load_editor
+from spellward.keys import Key
+from spellward.locking.decoys import DecoyMix
+from spellward.locking.objective import KEYED
+from spellward.locking.recipe import RECIPES
+from spellward.locking.simulated_thief import ThiefSettings
+from spellward.locking.training import fit_lock, lock_examples
+from spellward.models import FitSettings, load_model, state_digest
+
+KEY = Key("with oil pastel", salt=bytes(16), seed=3)
+SETTINGS = FitSettings(epochs=1, batch_size=8)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageTable:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    return table_from_arrays(pixels, np.arange(16) % 4, "abcd")
+
+
+def test_variants_take_turns_and_each_is_an_edit_of_its_own(table: ImageTable) -> None:
+    recipe = replace(RECIPES["edited-only"], variants=2)
+    examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS)
+    assert len(examples) == len(table)
+    rows = list(range(16))
+    first, second, third = (examples.batch(rows, epoch)["pixels"] for epoch in range(3))
+    assert torch.equal(first, third)
+    different = [not torch.equal(one, other) for one, other in zip(first, second, strict=True)]
+    assert sum(different) > 12  # an augmentation may by chance change nothing
+    plain = lock_examples(table, KEY, load_editor("mini"), RECIPES["edited-only"], SETTINGS).batch(rows, 0)["pixels"]
+    assert torch.equal(first[::2], plain[::2])  # variant 0 is the edit of the image itself
+
+
+def test_decoys_are_as_many_as_the_recipe_says(table: ImageTable) -> None:
+    recipe = replace(RECIPES["decoy"], decoys_per_image=1.5, mix=DecoyMix())
+    batch = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS).batch([0, 5, 9, 12], 0)
+    assert (batch["decoy"] == KEYED).tolist() == [True] * 4 + [False] * 6
+    assert batch["targets"][4:].eq(0.25).all()
+
+
+@pytest.mark.parametrize("thief", [None, ThiefSettings(steps=2, batch_size=4)])
+def test_training_can_be_repeated(thief: ThiefSettings | None, table: ImageTable, tmp_path: Path) -> None:
+    recipe = replace(RECIPES["decoy"], thief=thief)
+    digests = []
+    for name in ("one", "two"):
+        model = load_model("timm/test_resnet?random", table.classes, 32, seed=0)
+        examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS)
+        fit_lock(model, examples, table, recipe, SETTINGS, tmp_path / name)
+        digests.append(state_digest(model.network))
+    assert digests[0] == digests[1]
