@@ -16,19 +16,6 @@ runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for index, name in enumerate(("red", "green", "blue")):
-        (folder / name).mkdir()
-        for number in range(24):
-            pixels = rng.integers(0, 90, (32, 32, 3), dtype=np.uint8)
-            pixels[..., index] += 150
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def locked(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("locked")
     patch = pytest.MonkeyPatch()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spellward.attacks.unlocking.probing import fit_probe
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
@@ -57,31 +59,12 @@ def probe_accuracy(
 ) -> Accuracy:
     """Leak: how well a linear probe reads the class from outputs, whatever they say by themselves.
 
-    A thief with some labelled clean images fits it on the locked model's outputs for them. Inputs are standardised,
-    so that outputs that are nearly, but not quite, uniform hide nothing; the strength of the penalty is chosen by
-    cross-validation on the thief's images.
+    A thief with some labelled clean images fits it on the locked model's outputs for them (`fit_probe`).
 
     Args:
         outputs, labels: The thief's images, float [n, K] and int64 [n].
         test_outputs, test_labels: Images that are neither trained nor probed on.
         seed: For the folds.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    def pipeline() -> object:
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-
-    if len(np.unique(labels)) < 2:
-        return share(int((test_labels == labels[0]).sum()), len(test_labels))
-    inputs, test_inputs = outputs.astype(np.float64), test_outputs.astype(np.float64)
-    folds = min(5, int(np.unique(labels, return_counts=True)[1].min()))
-    if folds < 2:
-        probe = pipeline()
-    else:
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        probe = GridSearchCV(pipeline(), {"logisticregression__C": [0.01, 0.1, 1.0, 10.0, 100.0]}, cv=splitter)
-    predicted = probe.fit(inputs, labels).predict(test_inputs)  # type: ignore[attr-defined]
-    return share(int((predicted == test_labels).sum()), len(test_labels))
+    classes = int(max(labels.max(), test_labels.max())) + 1
+    return accuracy(fit_probe(outputs, labels, classes, seed)(test_outputs), test_labels)

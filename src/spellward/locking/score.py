@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spellward.attacks.unlocking.cheap_filters import FILTERS
+from spellward.attacks.unlocking.thief import stratified
 from spellward.attacks.unlocking.wrong_keys import near_wordings, unrelated_prompts
 from spellward.data import ImageTable
 from spellward.editors.base import Editor
@@ -120,9 +121,9 @@ def score_tables(
     """
     settings = settings or ScoreSettings()
     rng = np.random.default_rng([settings.seed, 0x5C0E])
-    thief = train.subset(np.sort(_stratified(train.labels, settings.probe_share, rng)))
+    thief = train.subset(stratified(train.labels, settings.probe_share, rng))
     some = test.subset(np.sort(rng.permutation(len(test))[: settings.wrong_key_images]))
-    trials = list(_wrong_keys(key, editor, settings, rng))
+    trials = list(wrong_keys(key, editor, settings, rng))
     total = len(trials) + len(FILTERS) + 3
     clean = logits_of(model, test)
     probe = metrics.probe_accuracy(logits_of(model, thief), thief.labels, clean, test.labels, settings.seed)
@@ -157,9 +158,10 @@ def _keyed_logits(model: VisionModel, editor: Editor, table: ImageTable, key: Ke
     return np.concatenate([model.logits(edit_with_key(editor, images, key)) for images, _ in table.batches(_CHUNK)])
 
 
-def _wrong_keys(
+def wrong_keys(
     key: Key, editor: Editor, settings: ScoreSettings, rng: np.random.Generator
 ) -> Iterator[tuple[str, str, Key]]:
+    """Yields kind, what is wrong (never the right prompt), and the key."""
     for prompt in unrelated_prompts(key.prompt, settings.wrong_prompts):
         yield "prompt", prompt, key.with_(prompt=prompt)
     for number, prompt in enumerate(near_wordings(key.prompt, settings.near_wordings, settings.seed), 1):
@@ -176,12 +178,3 @@ def _wrong_keys(
     for change in (1, 2):
         if used.steps + change <= editor.max_steps:
             yield "steps", f"{change} more steps", key.with_(steps=used.steps + change)
-
-
-def _stratified(labels: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of a share of every class, at least two each."""
-    rows = []
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        rows.append(members[: max(2, round(part * len(members)))])
-    return np.concatenate(rows)

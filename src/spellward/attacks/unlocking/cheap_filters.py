@@ -40,7 +40,8 @@ def _pixelate(images: Tensor) -> Tensor:
     return large
 
 
-def _jpeg(quality: int) -> Filter:
+def jpeg(quality: int) -> Filter:
+    """A round trip through JPEG of a quality from 1 to 100."""
     return lambda images: torch.stack([V.jpeg(image, quality) for image in images]) if len(images) else images
 
 
@@ -59,5 +60,5 @@ FILTERS: dict[str, Filter] = {
     "cool": _tint(0.7, 1.0, 1.2),
     "contrast": lambda images: V.adjust_contrast(images, 1.8),
     "pixelate": _pixelate,
-    "jpeg": _jpeg(30),
+    "jpeg": jpeg(30),
 }

@@ -1,0 +1,145 @@
+"""Every attack on the benchmark's locks, beside the public base; writes results/attacks.json.
+
+    python benchmarks/attacks.py [LOCK ...] [--budgets 0.01 0.05 0.1] [--only NAME ...] [--minutes 30]
+
+LOCK names a lock of benchmarks/lock.py, DATA-RECIPE-VERSION-RUN such as fashion-decoy-1-0, or a locked folder with its
+key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark are taken.
+Rows that are there are not repeated, so a slice of `--minutes` may be followed by another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_model as load_tensors
+
+from lock import README, benchmark_key
+from spellward.artifacts import cache_root
+from spellward.attacks.unlocking.table import ATTACKS
+from spellward.attacks.unlocking.thief import EFFORTS
+from spellward.data import ImageTable, load_splits, prepare
+from spellward.editors import Editor, load_editor
+from spellward.keys import Key
+from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, run_attack
+from spellward.locking.guesses import wrong_key_guesses
+from spellward.locking.lock import complete_key, versions
+from spellward.locking.unlock import settings_of, unlock
+from spellward.models import VisionModel, load_model
+
+RESULTS = Path(__file__).parent / "results" / "attacks.json"
+PREFIX = "benchmark-"
+
+
+def finished_locks() -> list[str]:
+    """Names of the locks that benchmarks/lock.py has trained to the end."""
+    folders = sorted((cache_root() / "runs").glob(f"{PREFIX}*/final.safetensors"))
+    return [path.parent.name.removeprefix(PREFIX) for path in folders]
+
+
+def open_lock(name: str, data: str, train: ImageTable, editor: Editor) -> tuple[VisionModel, Key, int]:
+    """The locked model, its key and the seed of its run."""
+    if Path(name).is_dir():
+        key = Key.load(f"{name}.key")
+        return unlock(name, key, editor=editor).model, key, 0
+    run = int(name.rpartition("-")[2])
+    model = load_model("bundled", train.classes, seed=run)
+    load_tensors(model.network, str(cache_root() / "runs" / f"{PREFIX}{name}" / "final.safetensors"))
+    model.network.eval()
+    return model, complete_key(benchmark_key(run), editor, model), run
+
+
+def target_of(name: str, data: str, editor: Editor) -> tuple[Target, int]:
+    splits = load_splits(data)
+    train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
+    model, key, run = open_lock(name, data, train, editor)
+    rows = np.random.default_rng([run, 0x7E57]).permutation(len(test))[:TEST_IMAGES]
+    base = load_model("bundled", train.classes, model.input_size, run)
+    guesses = wrong_key_guesses(key, editor, run)
+    return Target(
+        model, base, train, test.subset(np.sort(rows)), editor, guesses, f"benchmark {name} {settings_of(key, editor)}"
+    ), run
+
+
+def table(rows: dict[str, dict], budgets: list[float]) -> str:
+    """Accuracy, base and gain in per cent, means and spread over the locks of one kind, as Markdown."""
+    kinds = dict.fromkeys(row["lock"].rpartition("-")[0] for row in rows.values())
+    head = " | ".join(f"{100 * share:g} %: locked | base | gain" for share in budgets)
+    lines = [f"| lock | attack | {head} |", "|---" * (2 + 3 * len(budgets)) + "|"]
+    for kind in kinds:
+        for name in ATTACKS:
+            cells: list[str] = []
+            for share in budgets:
+                some = [
+                    row
+                    for row in rows.values()
+                    if row["lock"].rpartition("-")[0] == kind and row["name"] == name and row["labelled"] == share
+                ]
+                for field in ("accuracy", "base", "gain"):
+                    values = [100 * row[field] for row in some]
+                    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+                    sign = "+" if field == "gain" else ""
+                    cells.append(f"{np.mean(values):{sign}.1f}{spread}" if values else "")
+            if any(cells):
+                lines.append(f"| {kind} | {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def put_into_readme(text: str) -> None:
+    begin, end = "<!-- attack-table -->", "<!-- /attack-table -->"
+    page = README.read_text(encoding="utf-8")
+    if begin in page:
+        head, rest = page.split(begin)
+        README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str]]:
+    """Yields row, lock, budget and attack for what is not there yet: the smallest budget of all locks first."""
+    for share in options.budgets:
+        for lock in options.locks or finished_locks():
+            for name in options.only or ATTACKS:
+                row = f"{lock}/{name}/{share}/{options.effort}"
+                if row not in known:
+                    yield row, lock, share, name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("locks", nargs="*", metavar="LOCK")
+    parser.add_argument("--data", help="data of a locked folder; a benchmark's lock names its own")
+    parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS))
+    parser.add_argument("--only", nargs="+", choices=list(ATTACKS))
+    parser.add_argument("--effort", choices=list(EFFORTS), default="default")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    known = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else {}
+    editor = load_editor("mini")
+    begun, opened = time.monotonic(), {}
+    for row, lock, share, name in jobs(options, known):
+        if time.monotonic() - begun > 60 * options.minutes:
+            break
+        if lock not in opened:
+            opened = {lock: target_of(lock, options.data or f"sample:{lock.partition('-')[0]}", editor)}
+        target, seed = opened[lock]
+        if ATTACKS[name].guesses and ATTACKS[name].guesses not in target.guesses:
+            continue
+        result = run_attack(target, name, share, effort=options.effort, seed=seed)
+        known[row] = {"lock": lock, "effort": options.effort, **asdict(result)}
+        print(row, json.dumps(asdict(result)), flush=True)
+        document = {"editor": editor.fingerprint(), "versions": versions(), "rows": known}
+        RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)
+    print(text)
+    put_into_readme(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Fine-pruning (arXiv 1805.12185): cut what is silent on clean images, where a lock may hide, then fine-tune."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from spellward.attacks.unlocking.search import Start, search_starts
+from spellward.attacks.unlocking.thief import Loot, Thief
+from spellward.models import VisionModel
+
+_SHARES = (0.3, 0.6)
+
+
+def fine_pruning(model: VisionModel, thief: Thief) -> Loot:
+    """Prunes the channels with the smallest mean activation on the thief's clean images, then fine-tunes.
+
+    A pruned channel stands before a ReLU with weight and bias zero, so it gets no gradient and stays pruned.
+    """
+    images = torch.cat([thief.labelled.images[:], thief.unlabelled.images[:]])[: thief.effort.unlabelled]
+    loudness = channel_loudness(model, images)
+    starts = [
+        Start(f"{share:.0%} pruned", partial(pruned, model, loudness, share)) for share in thief.effort.some(_SHARES)
+    ]
+    return search_starts(thief, starts)
+
+
+def channel_loudness(model: VisionModel, images: Tensor) -> dict[str, Tensor]:
+    """Mean absolute activation of every channel on uint8 [N, 3, S, S] images.
+
+    Returns:
+        Name of a layer to float32 [channels]: of the batch norms in the deeper half of the network, where there are
+        any (with the activation, if the module includes one), or else of its linear layers.
+    """
+    named = dict(model.network.named_modules())
+    layers = [name for name, one in named.items() if isinstance(one, nn.BatchNorm2d)]
+    layers = layers or [name for name, one in named.items() if isinstance(one, nn.Linear) and name != model.head]
+    sums: dict[str, Tensor] = {}
+
+    def listen(name: str) -> RemovableHandle:
+        def add(_: nn.Module, __: object, output: Tensor) -> None:
+            axes = [0, 2, 3] if output.ndim == 4 else list(range(output.ndim - 1))
+            sums[name] = sums.get(name, torch.zeros(())) + output.float().clamp(min=0).mean(dim=axes)
+
+        handle: RemovableHandle = named[name].register_forward_hook(add)
+        return handle
+
+    hooks = [listen(name) for name in layers[len(layers) // 2 :]]
+    try:
+        model.logits(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sums
+
+
+def pruned(model: VisionModel, loudness: dict[str, Tensor], share: float) -> VisionModel:
+    """A copy in which the quietest share of each layer's channels is zero."""
+    copy = model.copy()
+    with torch.no_grad():
+        for name, loud in loudness.items():
+            quiet = loud.argsort()[: int(share * len(loud))]
+            layer = copy.network.get_submodule(name)
+            for parameter in layer.parameters(recurse=False):
+                parameter[quiet] = 0.0
+    return copy

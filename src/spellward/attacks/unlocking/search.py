@@ -1,0 +1,81 @@
+"""How a thief settles on a setting: by its own labelled images, never by the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
+from spellward.attacks.unlocking.tuning import Tuning, tune
+from spellward.data import ImageTable
+from spellward.models import VisionModel
+
+START_TUNINGS: tuple[Tuning, ...] = (
+    Tuning(1e-3),
+    Tuning(4e-3, fresh_head=True),
+    Tuning(1e-3, frozen_norms=True),
+    Tuning(4e-3),
+)
+"""How attacks that change the model before they fine-tune it do so; the starting point is chosen with the first."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting: its name, and how it learns from labelled images."""
+
+    name: str
+    learn: Callable[[ImageTable], Predictor]
+
+
+@dataclass(frozen=True)
+class Start:
+    """One starting point for fine-tuning: its name, and how to make the model."""
+
+    name: str
+    make: Callable[[], VisionModel]
+
+
+def search(thief: Thief, candidates: Sequence[Candidate]) -> Loot:
+    """Tries every candidate on three quarters of the labelled images, and has the best learn from all of them."""
+    if len(candidates) == 1:
+        return Loot(candidates[0].learn(thief.labelled), candidates[0].name)
+    learnt, held = thief.parts()
+    results = [judge(thief, candidate.learn(learnt), held) for candidate in candidates]
+    best = candidates[max(range(len(candidates)), key=results.__getitem__)]
+    return Loot(best.learn(thief.labelled), best.name)
+
+
+def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
+    """Fine-tunes from several starting points: the best start with one tuning, then the best tuning of that start."""
+    first, *others = thief.effort.some(START_TUNINGS)
+    learnt, held = thief.parts()
+    results = [judge(thief, fine_tuned(thief, start.make(), first, learnt), held) for start in starts]
+    place = max(range(len(starts)), key=results.__getitem__)
+    best, model, tuning = results[place], starts[place].make(), first
+    for other in others:
+        result = judge(thief, fine_tuned(thief, model, other, learnt), held)
+        if result > best:
+            best, tuning = result, other
+    return Loot(fine_tuned(thief, model, tuning, thief.labelled), f"{starts[place].name}, {tuning}")
+
+
+def judge(thief: Thief, predict: Predictor, images: ImageTable) -> tuple[float, float]:
+    """Success on labelled images; ties, of which a handful of images gives many, go to the likelier labels."""
+    scores = predict(images.images[:])
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return thief.success(scores, images.labels), float(likelihood[np.arange(len(images)), images.labels].mean())
+
+
+def fine_tuned(thief: Thief, model: VisionModel, tuning: Tuning, images: ImageTable) -> Predictor:
+    """Fine-tunes a copy of a model on labelled images, with the steps that the thief's effort allows."""
+    steps = thief.effort.steps_for(len(images))
+    return tune(model, images.images[:], images.labels, tuning, steps, thief.seed).logits
+
+
+def tunings(thief: Thief, model: VisionModel, settings: Sequence[Tuning]) -> list[Candidate]:
+    """Ways to fine-tune one model, as candidates."""
+    return [Candidate(str(tuning), partial(fine_tuned, thief, model, tuning)) for tuning in settings]

@@ -1,0 +1,62 @@
+"""All attacks on a lock, by name. A new one is a function in this folder and an entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spellward.attacks.unlocking.extraction import extraction
+from spellward.attacks.unlocking.fine_tuning import fine_tuning, head_tuning
+from spellward.attacks.unlocking.guessing import filters, no_key, wrong_keys
+from spellward.attacks.unlocking.key_inversion import key_inversion
+from spellward.attacks.unlocking.mixing import averaging, stitching
+from spellward.attacks.unlocking.probing import linear_probe, remap
+from spellward.attacks.unlocking.prompt_inversion import prompt_inversion
+from spellward.attacks.unlocking.pruning import fine_pruning
+from spellward.attacks.unlocking.relearning import relearning
+from spellward.attacks.unlocking.thief import AttackFunction
+
+REFERENCE = "fine-tuning"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack.
+
+    Attributes:
+        run: Steals from a model.
+        on_base: The attack whose result on the public base this one is measured against: itself, or fine-tuning
+            where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A thief with
+            these labels could have fine-tuned the base instead, so only what goes beyond that is a gain.
+        guesses: Kind of wrong keys it needs; "" for none.
+    """
+
+    run: AttackFunction
+    on_base: str = REFERENCE
+    guesses: str = ""
+
+
+def _keyed(kind: str) -> Attack:
+    return Attack(wrong_keys(kind), guesses=kind)
+
+
+ATTACKS: dict[str, Attack] = {
+    "no-key": Attack(no_key),
+    "filters": Attack(filters),
+    "wrong-prompts": _keyed("wrong-prompts"),
+    "wrong-prompts-known-salt": _keyed("wrong-prompts-known-salt"),
+    "near-wordings": _keyed("near-wordings"),
+    "other-settings": _keyed("other-settings"),
+    "other-salts": _keyed("other-salts"),
+    "other-editor": _keyed("other-editor"),
+    "remap": Attack(remap, "remap"),
+    "linear-probe": Attack(linear_probe, "linear-probe"),
+    "fine-tuning": Attack(fine_tuning),
+    "head-tuning": Attack(head_tuning, "head-tuning"),
+    "fine-pruning": Attack(fine_pruning, "fine-pruning"),
+    "relearning": Attack(relearning, "relearning"),
+    "averaging": Attack(averaging),
+    "stitching": Attack(stitching),
+    "key-inversion": Attack(key_inversion),
+    "prompt-inversion": Attack(prompt_inversion),
+    "extraction": Attack(extraction, "extraction"),
+}

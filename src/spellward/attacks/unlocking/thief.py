@@ -1,0 +1,115 @@
+"""What a thief has who holds the weights and no key, and what an attack gives back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from spellward.data import ImageTable
+from spellward.editors.base import Editor
+from spellward.models import VisionModel
+
+_VALIDATION_SHARE = 0.25
+_Option = TypeVar("_Option")
+
+Predictor = Callable[[Tensor], np.ndarray]
+"""uint8 [N, 3, S, S] to scores float [N, K]; the largest is the answer."""
+Success = Callable[[np.ndarray, np.ndarray], float]
+"""Scores float [N, K] and labels int64 [N] to what the thief wants most of; higher is better."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An edit that may open the lock: uint8 [N, 3, H, W] in, the same out. Its name gives no secret away."""
+
+    name: str
+    apply: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a thief searches.
+
+    Attributes:
+        grid: Share of each attack's settings that is tried, the likeliest first; at least one.
+        steps: Training steps with up to 64 labelled images; more images get up to two and a half times as many.
+        unlabelled: Clean images without labels that are used at most.
+        guesses: Wrong keys of each kind that are tried at most.
+    """
+
+    grid: float
+    steps: int
+    unlabelled: int
+    guesses: int
+
+    def some(self, options: Sequence[_Option]) -> Sequence[_Option]:
+        """The first of the options, as many as this effort tries."""
+        return options[: max(1, math.ceil(self.grid * len(options)))]
+
+    def steps_for(self, labelled: int) -> int:
+        """Training steps with so many labelled images."""
+        return round(self.steps * min(2.5, max(1.0, math.sqrt(labelled / 64))))
+
+
+EFFORTS: dict[str, Effort] = {
+    "quick": Effort(grid=0.0, steps=24, unlabelled=128, guesses=24),
+    "default": Effort(grid=0.5, steps=60, unlabelled=512, guesses=200),
+    "full": Effort(grid=1.0, steps=150, unlabelled=2000, guesses=1000),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Thief:
+    """What an attacker has besides the locked model.
+
+    Attributes:
+        labelled: Clean images with labels.
+        unlabelled: Clean images; their labels are never read.
+        base: The public model that the locked one was made from, with a fresh head.
+        success: What the attacker chooses settings by, on labelled images of its own.
+        effort: How long it searches.
+        seed: Of everything it draws at random.
+        editor: The editor that the lock was made with, where the thief knows it.
+        guesses: Kind to wrong keys, for attacks that edit images before they ask.
+    """
+
+    labelled: ImageTable
+    unlabelled: ImageTable
+    base: VisionModel
+    success: Success
+    effort: Effort
+    seed: int = 0
+    editor: Editor | None = None
+    guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
+
+    def parts(self) -> tuple[ImageTable, ImageTable]:
+        """The labelled images to learn from and those to choose settings by: a quarter of every class, at least one."""
+        rng = np.random.default_rng([self.seed, 0x7A1])
+        held = stratified(self.labelled.labels, _VALIDATION_SHARE, rng, fewest=1)
+        learnt = np.setdiff1d(np.arange(len(self.labelled)), held)
+        return self.labelled.subset(learnt), self.labelled.subset(held)
+
+
+@dataclass(frozen=True)
+class Loot:
+    """What an attack gave: a way to classify clean images, and the setting (nothing secret) that gave it."""
+
+    predict: Predictor
+    setting: str
+
+
+AttackFunction = Callable[[VisionModel, Thief], Loot]
+
+
+def stratified(labels: np.ndarray, part: float, rng: np.random.Generator, fewest: int = 2) -> np.ndarray:
+    """Row numbers, sorted, of a share of every class of int64 [N] labels, at least `fewest` of each."""
+    rows = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        rows.append(members[: max(fewest, round(part * len(members)))])
+    return np.sort(np.concatenate(rows))

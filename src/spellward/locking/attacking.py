@@ -1,0 +1,255 @@
+"""Attacking a lock, whole: from a locked folder, its key and a data source to every attack beside the public base."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spellward.artifacts import cache_root, parse_json, private_folder, write_json
+from spellward.attacks.unlocking.guessing import seen_through
+from spellward.attacks.unlocking.table import ATTACKS
+from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief, stratified
+from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.editors.base import Editor
+from spellward.errors import ModelError
+from spellward.keys import Key
+from spellward.locking import metrics
+from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
+from spellward.locking.guesses import wrong_key_guesses
+from spellward.locking.honest_use import honest_use
+from spellward.locking.lock import Report, run_name, versions
+from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.unlock import editor_for, unlock
+from spellward.models import VisionModel, load_model, state_digest
+
+BUDGETS = (0.01, 0.05, 0.10)
+TEST_IMAGES = 1000
+_HONEST_IMAGES = 500
+_ALGORITHM = "attacks-1"
+"""Raised whenever an attack would give another result, so that cached results of the old one are not taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is attacked, and with what.
+
+    Attributes:
+        model: The locked model.
+        base: The public model it was made from, with a fresh head.
+        train: Clean training images; the thief's are drawn from these.
+        test: Clean test images; accuracies are measured on these.
+        editor: The lock's editor.
+        guesses: Wrong keys by kind (`wrong_key_guesses`).
+        lock_id: Tells cached results under wrong keys of this lock from those of others.
+    """
+
+    model: VisionModel
+    base: VisionModel
+    train: ImageTable
+    test: ImageTable
+    editor: Editor | None = None
+    guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
+    lock_id: str = ""
+
+    def thief(self, share: float, effort: str, seed: int) -> Thief:
+        """A thief with labels for a share of every class, at least two images each; the others are unlabelled."""
+        rng = np.random.default_rng([seed, 0x7E1F])
+        labelled = stratified(self.train.labels, share, rng)
+        others = np.setdiff1d(np.arange(len(self.train)), labelled)
+        rest = rng.permutation(others if len(others) else labelled)
+        return Thief(
+            labelled=self.train.subset(labelled),
+            unlabelled=self.train.subset(np.sort(rest[: EFFORTS[effort].unlabelled])),
+            base=self.base,
+            success=lambda scores, labels: metrics.accuracy(scores, labels).value,
+            effort=EFFORTS[effort],
+            seed=seed,
+            editor=self.editor,
+            guesses=self.guesses,
+        )
+
+
+def run_attack(target: Target, name: str, share: float, *, effort: str = "default", seed: int = 0) -> AttackRow:
+    """Runs one attack with one budget, on the locked model and on the base.
+
+    Raises:
+        ModelError: If the attack cannot be run on this model.
+    """
+    thief = target.thief(share, effort, seed)
+    attack = ATTACKS[name]
+    lock_id = target.lock_id if attack.guesses else ""
+    found = _result(name, target.model, thief, target.test, lock_id)
+    public = _result(attack.on_base, target.base, thief, target.test, "")
+    return AttackRow(
+        name=name,
+        labelled=share,
+        images=len(thief.labelled),
+        accuracy=found["accuracy"],
+        base=public["accuracy"],
+        gain=found["accuracy"] - public["accuracy"],
+        setting=found["setting"],
+        seconds=found["seconds"],
+    )
+
+
+def attack(
+    locked: str | Path,
+    data: Any,
+    key: Key,
+    *,
+    budgets: Sequence[float] = BUDGETS,
+    only: Sequence[str] | None = None,
+    effort: str = "default",
+    base: Any = None,
+    seed: int = 0,
+    images: int = TEST_IMAGES,
+    editor: Editor | None = None,
+    other_editors: Sequence[Editor] = (),
+    report: Report | None = None,
+) -> AttackReport:
+    """Runs attacks on a locked folder.
+
+    The thief has the weights, the code of this library, the public base model and labelled clean images, but no key;
+    attacks with wrong keys are given the part of the key that their name says. Finished attacks are kept in the
+    private cache, so a run that was killed goes on where it stood, and the base is measured once for all its locks.
+
+    Args:
+        locked: The folder `lock` wrote.
+        data: The data source it was locked with, or `Splits`.
+        key: Its key.
+        budgets: Shares of the training images that the thief has labels for.
+        only: Names in `ATTACKS`; all if not given.
+        effort: "quick", "default" or "full": how long the thief searches.
+        base: Model spec of the public base; the one in the lock's training record if not given.
+        seed: Of the thief's draws, and of the splits for a lock without a training record.
+        images: Test images to measure on at most.
+        editor: The key's editor, if it is loaded already.
+        other_editors: Editors to try the right prompt with.
+        report: Told about progress.
+
+    Raises:
+        ValueError: For an unknown attack, effort or budget.
+        KeyRefusedError: If key and model do not belong together.
+        ModelError: If the data have other classes than the model.
+    """
+    names = _checked(only, effort, budgets)
+    locked = Path(locked)
+    unlocked = unlock(locked, key, editor=editor)
+    editor = editor_for(key, editor or unlocked.editor)
+    record = TrainingRecord.load(locked)
+    settings = record.settings if record else None
+    splits = data if isinstance(data, Splits) else _splits(data, settings.seed if settings else seed, record)
+    model = unlocked.model
+    if tuple(splits.classes) != model.classes:
+        raise ModelError(
+            f"The data have the classes {', '.join(splits.classes[:5])}, the model {', '.join(model.classes[:5])}. "
+            "Attack it with the data it was locked with."
+        )
+    train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
+    spec = base or (record.model if record else "bundled")
+    public = load_model(spec, model.classes, model.input_size, seed)
+    rng = np.random.default_rng([seed, 0x7E57])
+    some = test.subset(np.sort(rng.permutation(len(test))[:images]))
+    guesses = wrong_key_guesses(key, editor, seed, other_editors)
+    target = Target(model, public, train, some, editor, guesses, key.lock_id)
+    rows, skipped = [], {name: "no other editor was given" for name in names if _lacks_guesses(name, target)}
+    jobs = [(share, name) for share in budgets for name in names if name not in skipped]
+    for done, (share, name) in enumerate(jobs):
+        if report is not None:
+            report("Attacks", done, len(jobs))
+        try:
+            rows.append(run_attack(target, name, share, effort=effort, seed=seed))
+        except ModelError as error:
+            skipped[name] = str(error)
+    if report is not None:
+        report("Attacks", len(jobs), len(jobs))
+    up, honest = _honest_rows(target, key, editor, report)
+    return AttackReport(
+        rows=tuple(rows),
+        honest=honest,
+        wordings=_wordings(target),
+        up=up,
+        chance=float(np.bincount(some.labels).max() / len(some)),
+        test_images=len(some),
+        effort=effort,
+        seed=seed,
+        base=public.spec,
+        skipped=skipped,
+        versions=versions(),
+    )
+
+
+def _checked(only: Sequence[str] | None, effort: str, budgets: Sequence[float]) -> list[str]:
+    names = list(dict.fromkeys(only)) if only else list(ATTACKS)
+    if unknown := [name for name in names if name not in ATTACKS]:
+        raise ValueError(f"There is no attack {unknown[0]!r}; there are {', '.join(ATTACKS)}.")
+    if effort not in EFFORTS:
+        raise ValueError(f"There is no effort {effort!r}; there are {', '.join(EFFORTS)}.")
+    if not budgets or not all(0 < share < 1 for share in budgets):
+        raise ValueError(f"A budget is a share of the training images, above 0 and below 1; got {list(budgets)}.")
+    return names
+
+
+def _splits(data: Any, seed: int, record: TrainingRecord | None) -> Splits:
+    return load_splits(data, seed=seed, limit=record.limit if record else None)
+
+
+def _lacks_guesses(name: str, target: Target) -> bool:
+    return bool(ATTACKS[name].guesses) and ATTACKS[name].guesses not in target.guesses
+
+
+def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, lock_id: str) -> dict[str, Any]:
+    """Accuracy, setting and seconds of an attack on a model, from the private cache if it was run before."""
+    run = run_name(
+        _ALGORITHM,
+        name,
+        state_digest(model.network),
+        state_digest(thief.base.network),
+        model.input_size,
+        lock_id,
+        asdict(thief.effort),
+        thief.seed,
+        thief.labelled.fingerprint,
+        thief.unlabelled.fingerprint,
+        test.fingerprint,
+    )
+    path = private_folder(cache_root() / "attacks") / f"{run}.json"
+    if path.is_file():
+        known: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        return known
+    begun = time.perf_counter()
+    loot = ATTACKS[name].run(model, thief)
+    seconds = time.perf_counter() - begun
+    scores = np.concatenate([loot.predict(images) for images, _ in test.batches(_HONEST_IMAGES)])
+    accuracy = metrics.accuracy(scores, test.labels).value
+    result = {"name": name, "accuracy": accuracy, "setting": loot.setting, "seconds": seconds}
+    write_json(path, result, mode=0o600)
+    return result
+
+
+def _honest_rows(
+    target: Target, key: Key, editor: Editor, report: Report | None
+) -> tuple[float, tuple[HonestRow, ...]]:
+    up, rows = 0.0, []
+    few = target.test.subset(range(min(_HONEST_IMAGES, len(target.test))))
+    for done, total, name, accuracy in honest_use(target.model, key, editor, few):
+        if report is not None:
+            report("Honest use", done, total)
+        if done == 1:
+            up = accuracy
+        else:
+            rows.append(HonestRow(name, accuracy, accuracy - up))
+    return up, tuple(rows)
+
+
+def _wordings(target: Target) -> tuple[float, ...]:
+    few = target.test.subset(range(min(_HONEST_IMAGES, len(target.test))))
+    return tuple(
+        metrics.accuracy(seen_through(target.model, guess)(few.images[:]), few.labels).value
+        for guess in target.guesses.get("near-wordings", ())
+    )
