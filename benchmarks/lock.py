@@ -33,7 +33,7 @@ from spellward.models import FitSettings, load_model, logits_of
 RESULTS = Path(__file__).parent / "results" / "lock.json"
 README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
-EPOCHS = {"sample:fashion": 8, "sample:clipart": 30}
+DATA = ("sample:fashion", "sample:clipart")
 RECIPE_NAMES = ("decoy", "edited-only")
 
 
@@ -96,7 +96,7 @@ def read_results() -> dict[str, dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=list(EPOCHS))
+    parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
     parser.add_argument("--threads", type=int, default=2)
@@ -111,7 +111,7 @@ def main() -> None:
         splits = load_splits(data)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.runs):
-            settings = FitSettings(epochs=EPOCHS.get(data, 6), seed=run)
+            settings = FitSettings(seed=run).resolved(len(train))
             jobs = [name for name in ("vanilla", *options.recipes) if f"{data}/{name}/{run}" not in known]
             for name in jobs:
                 if name == "vanilla":

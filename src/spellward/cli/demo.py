@@ -16,7 +16,7 @@ app = typer.Typer()
 
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
-_IMAGES, _EPOCHS = 2000, 6
+_IMAGES, _EPOCHS = 2000, 10
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))

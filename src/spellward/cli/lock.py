@@ -53,7 +53,9 @@ def lock_command(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps of the editor.")] = None,
     input_size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the images the model sees.")] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images.")] = 6,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Passes over the images; 8 to 30, by their number.")
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0)] = 1e-3,
     patience: Annotated[
@@ -87,7 +89,7 @@ def lock_command(
         used = Key(options.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
     passphrase = options.new_passphrase() if protect else None
     settings = FitSettings(
-        epochs=epochs,
+        epochs=epochs or 0,
         batch_size=batch_size,
         learning_rate=learning_rate,
         patience=patience,

@@ -116,6 +116,7 @@ def lock(
     key.save(work / _PENDING, passphrase, overwrite=True)
     resolution = key.resolution or editor.resolution
     train = prepare(splits.train, resolution)
+    settings = settings.resolved(len(train))
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
     examples = lock_examples(train, key, editor, recipe, settings)

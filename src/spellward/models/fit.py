@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
@@ -65,7 +65,7 @@ class FitSettings:
     """How to train.
 
     Attributes:
-        epochs: Passes over the examples.
+        epochs: Passes over the examples; 0 takes `enough_epochs`.
         batch_size: Examples asked for at a time.
         learning_rate: Of the body, at the top of the cosine.
         head_multiplier: How much faster the head learns.
@@ -80,7 +80,7 @@ class FitSettings:
         tensorboard: Write TensorBoard logs into the run's folder.
     """
 
-    epochs: int = 6
+    epochs: int = 0
     batch_size: int = 64
     learning_rate: float = 1e-3
     head_multiplier: float = 5.0
@@ -93,6 +93,18 @@ class FitSettings:
     patience: int | None = None
     seed: int = 0
     tensorboard: bool = False
+
+    def resolved(self, examples: int) -> FitSettings:
+        """With the number of epochs for so many examples filled in, if it was left open."""
+        return self if self.epochs else replace(self, epochs=enough_epochs(examples, self.batch_size))
+
+
+def enough_epochs(examples: int, batch_size: int) -> int:
+    """Epochs that give about 400 optimiser steps, but at least 8 and at most 30.
+
+    With fewer steps a lock does not settle: on 2,500 Fashion-MNIST images 240 steps left 20 % to a probe, 400 left 9 %.
+    """
+    return max(8, min(30, math.ceil(400 * batch_size / max(examples, 1))))
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,7 @@ def fit(
     if len(examples) < 2:
         raise ModelError(f"Training needs at least two images; got {len(examples)}.")
     private_folder(folder)
+    settings = settings.resolved(len(examples))
     recorded = {**asdict(settings), "augment": list(settings.augment), "examples": len(examples)}
     done = _complete_run(folder, recorded, model)
     if done is not None:
