@@ -15,10 +15,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spellward.cli import cache, demo, edit, key, lock, predict, score
+from spellward.cli import attack, cache, demo, edit, key, lock, predict, score, verify_outputs
 from spellward.errors import SpellwardError
 
-APPS = (lock.app, predict.app, score.app, edit.app, key.app, cache.app, demo.app)
+APPS = (lock.app, predict.app, score.app, attack.app, edit.app, key.app, cache.app, demo.app, verify_outputs.app)
 
 _INTERRUPTED = 130
 _DEBUG = "--debug"

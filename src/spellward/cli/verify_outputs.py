@@ -1,0 +1,59 @@
+"""`spellward verify-outputs`: is a suspect taken from a victim, judged from recorded outputs alone?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import JsonOption, SeedOption, examples
+
+app = typer.Typer()
+
+_FILE = ".npy, .npz or .csv, [inputs, classes] of logits or probabilities."
+
+
+@app.command(
+    "verify-outputs",
+    epilog=examples(
+        "spellward verify-outputs --victim v.npy --reference b1.npy --reference b2.npy --suspect s.npy",
+        "spellward verify-outputs --victim v.csv --reference b.csv --suspect s.csv --poisoned p.csv --method holmes",
+    ),
+)
+def verify_outputs_command(
+    victim: Annotated[Path, typer.Option("--victim", help=f"Outputs of your own model: {_FILE}")],
+    reference: Annotated[
+        list[Path],
+        typer.Option("--reference", help="Outputs of a model that is independent of the suspect; give several."),
+    ],
+    suspect: Annotated[
+        Path, typer.Option("--suspect", help="Outputs of the model in question; class numbers [inputs] will do.")
+    ],
+    poisoned: Annotated[
+        Path | None, typer.Option("--poisoned", help="Outputs of the poisoned shadow, for the method holmes.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="spellward, holmes, dataset-inference, akh or agreement.")
+    ] = "spellward",
+    alpha: Annotated[float, typer.Option("--alpha", help="Rate of false accusations that is accepted.")] = 0.01,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge from recorded outputs on the same inputs whether a suspect was taken from your model."""
+    from spellward.ownership import judge, load_outputs
+
+    verdict = judge(
+        load_outputs(victim),
+        [load_outputs(path) for path in reference],
+        load_outputs(suspect),
+        poisoned=None if poisoned is None else load_outputs(poisoned),
+        method=method,
+        alpha=alpha,
+        seed=seed,
+    )
+    record = verdict.to_record()
+    if not as_json:
+        record["controls"] = "; ".join(f"{control.name}: {control.verdict}" for control in verdict.controls) or None
+    options.print_record(record, as_json)

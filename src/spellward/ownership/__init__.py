@@ -1,0 +1,23 @@
+"""Is a suspect model taken from a victim's? Answered from what the models said about the same inputs.
+
+outputs      files and arrays -> float64 [N, K] scores                         (`load_outputs`)
+channel      what a suspect tells (all, rounded, top-k, class only), applied to every model alike
+standardise  scores -> rows that scaling, shifts and softmax do not change
+sanity       suspects that are no working copy of the task: inconclusive, with the cause
+statistic    residual cosine: what victim and suspect share beyond the references
+null         how far an independent model may get: over models, not over rows
+single       one reference only: victim and reference are exchangeable for an independent suspect
+sequential   a test that may stop at any query
+verdict      `Verdict`, with an exact JSON round trip
+case         what every test gets and gives
+default      the default test, from these parts
+controls     suspects known to be innocent, judged in every run
+judge        all of it in one call                                             (`judge`)
+baselines    Holmes as published, Dataset Inference, AKH, plain agreement
+"""
+
+from spellward.ownership.judge import METHODS, judge
+from spellward.ownership.outputs import load_outputs
+from spellward.ownership.verdict import Control, Verdict
+
+__all__ = ["METHODS", "Control", "Verdict", "judge", "load_outputs"]

@@ -1,0 +1,51 @@
+"""What a test gets and what it gives: the interface that the default and all baselines share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spellward.ownership.channel import Told
+from spellward.ownership.verdict import Ruling
+
+
+@dataclass(frozen=True)
+class Case:
+    """Recorded outputs over the same inputs.
+
+    Attributes:
+        victim, suspect: What they told.
+        references: One or more models that are known to be independent of the suspect's making.
+        poisoned: The poisoned shadow of Holmes.
+        alpha: Rate of false accusations that is accepted.
+        seed: Of everything that is drawn.
+    """
+
+    victim: Told
+    references: tuple[Told, ...]
+    suspect: Told
+    poisoned: Told | None = None
+    alpha: float = 0.01
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test says; the fields are those of `Verdict`."""
+
+    verdict: Ruling
+    p_value: float | None
+    effect: float | None
+    reason: str
+    threshold: float | None = None
+    best_p_value: float | None = None
+    queries_needed: int | None = None
+    channel: str | None = None
+
+
+Method = Callable[[Case], Finding]
+
+
+def ruled(p_value: float, effect: float, alpha: float, reason: str, threshold: float | None = None) -> Finding:
+    """`stolen` if the p-value is below alpha, or else `not shown`."""
+    return Finding("stolen" if p_value < alpha else "not shown", p_value, effect, reason, threshold)

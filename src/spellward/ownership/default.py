@@ -1,0 +1,126 @@
+"""The default test: sanity, then the residual correlation against a null over models, or nearness to one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spellward.ownership.case import Case, Finding
+from spellward.ownership.channel import Channel, on_equal_terms
+from spellward.ownership.null import fit_null
+from spellward.ownership.outputs import Floats
+from spellward.ownership.sanity import find_cause
+from spellward.ownership.sequential import bet, row_cosines, weighted_mean
+from spellward.ownership.single import CLEAR, MARGIN, nearness
+from spellward.ownership.standardise import standardise
+from spellward.ownership.statistic import Likeness, residual_correlation
+
+
+def default_test(case: Case) -> Finding:
+    """Judges a suspect: see the files of this package for each step."""
+    scores, channel = on_equal_terms([case.victim, *case.references, case.suspect])
+    victim, *references, suspect = [standardise(one) for one in scores]
+    cause = find_cause([victim, *references], suspect, case.seed)
+    if cause is not None:
+        return Finding("inconclusive", None, None, f"{cause}.", channel=str(channel))
+    detailed = _detailed(scores[0], channel)
+    if len(references) == 1:
+        return _against_one(victim, references[0], suspect, detailed, channel, case)
+    if channel.kind != "full" and victim.shape[1] == 1:
+        # With two classes a coarse row is mostly a sign, which other good models share by being right.
+        detailed = np.zeros_like(detailed)
+    return _against_many(victim, references, suspect, detailed, channel, case)
+
+
+def _against_many(
+    victim: Floats,
+    references: Sequence[Floats],
+    suspect: Floats,
+    detailed: NDArray[np.bool_],
+    channel: Channel,
+    case: Case,
+) -> Finding:
+    likeness = residual_correlation(victim, references, suspect, detailed)
+    left_out = [residual_correlation(victim, rest, one, detailed) for one, rest in _each_left_out(references)]
+    null = fit_null(left_out, len(references), likeness.row_error, channel.kind)
+    p_value, threshold = null.p_value(likeness.value), null.threshold(case.alpha)
+    copy = residual_correlation(victim, references, victim, detailed)
+    best = fit_null(left_out, len(references), copy.row_error, channel.kind).p_value(copy.value)
+    needed = _queries_needed(victim, references, suspect, channel, case)
+    facts = (
+        f"residual correlation {likeness.value:.2f}, where an independent model exceeds {threshold:.2f} "
+        f"with probability {case.alpha:g} ({len(references)} references, {channel})"
+    )
+    if p_value < case.alpha:
+        reason = f"The suspect shares with the victim what the references do not: {facts}."
+        return Finding("stolen", p_value, likeness.value, reason, threshold, best, needed, str(channel))
+    if best >= case.alpha:
+        reason = (
+            f"Not even a perfect copy could be told from an independent model here: {facts}. Add inputs or references."
+        )
+        return Finding("inconclusive", p_value, likeness.value, reason, threshold, best, None, str(channel))
+    reason = f"The suspect is no more like the victim than an independent model may be: {facts}."
+    return Finding("not shown", p_value, likeness.value, reason, threshold, best, None, str(channel))
+
+
+def _against_one(
+    victim: Floats,
+    reference: Floats,
+    suspect: Floats,
+    detailed: NDArray[np.bool_],
+    channel: Channel,
+    case: Case,
+) -> Finding:
+    near = nearness(victim, reference, suspect, detailed, case.seed)
+    best = nearness(victim, reference, victim, detailed, case.seed).p_value
+    effect, threshold = 1 - near.ratio, 1 - MARGIN
+    facts = (
+        f"squared distance to the victim {near.ratio:.2f} of what lies between independent models, "
+        f"flagged below {MARGIN:g} (one reference, {near.rows} inputs, {channel})"
+    )
+    inconclusive = Finding("inconclusive", near.p_value, effect, "", threshold, best, None, str(channel))
+    if best >= case.alpha:
+        reason = f"One reference cannot tell even a copy from an independent model here ({facts}). Add references."
+        return replace(inconclusive, reason=reason)
+    if near.p_value < case.alpha:
+        reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
+        return replace(inconclusive, verdict="stolen", reason=reason)
+    if near.ratio < CLEAR:
+        reason = f"The suspect is near to the victim, but one reference does not tell by how much models vary: {facts}."
+        return replace(inconclusive, reason=reason)
+    reason = f"The suspect is no nearer to the victim than an independent model may be: {facts}."
+    return replace(inconclusive, verdict="not shown", reason=reason)
+
+
+def _queries_needed(
+    victim: Floats, references: Sequence[Floats], suspect: Floats, channel: Channel, case: Case
+) -> int | None:
+    cosines, weights = row_cosines(victim, references, suspect)
+    left_out = [
+        Likeness(weighted_mean(*row_cosines(victim, rest, one)), 0.0) for one, rest in _each_left_out(references)
+    ]
+    # The bets account for the choice of rows themselves, so the null has no row error here.
+    threshold = fit_null(left_out, len(references), 0.0, channel.kind).threshold(case.alpha)
+    return bet(cosines, weights, threshold, case.alpha, case.seed).queries if threshold < 1 else None
+
+
+def _each_left_out(references: Sequence[Floats]) -> list[tuple[Floats, list[Floats]]]:
+    """Every reference with the others; none if fewer than two would be left."""
+    if len(references) < 3:
+        return []
+    return [
+        (one, [other for place, other in enumerate(references) if place != left]) for left, one in enumerate(references)
+    ]
+
+
+def _detailed(victim: Floats, channel: Channel) -> NDArray[np.bool_]:
+    """Rows where the victim tells more than its class, bool [N]."""
+    if channel.kind == "label":
+        return np.zeros(len(victim), dtype=np.bool_)
+    if channel.kind in ("rounded", "clipped"):
+        told: NDArray[np.bool_] = (victim > np.log(channel.floor) + 1e-9).sum(axis=1) > 1
+        return told
+    return np.ones(len(victim), dtype=np.bool_)

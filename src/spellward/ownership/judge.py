@@ -1,0 +1,105 @@
+"""One call from recorded outputs to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from numpy.typing import ArrayLike
+
+from spellward.errors import DataError
+from spellward.ownership.baselines import BASELINES
+from spellward.ownership.case import Case, Finding, Method
+from spellward.ownership.channel import listen
+from spellward.ownership.controls import run_controls
+from spellward.ownership.default import default_test
+from spellward.ownership.outputs import as_outputs
+from spellward.ownership.sanity import read_suspect
+from spellward.ownership.verdict import Control, Verdict
+
+DEFAULT = "spellward"
+METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
+_VERSIONS = {DEFAULT: "spellward/1"}
+
+
+def judge(
+    victim: ArrayLike,
+    references: Sequence[ArrayLike],
+    suspect: ArrayLike,
+    *,
+    poisoned: ArrayLike | None = None,
+    method: str = DEFAULT,
+    alpha: float = 0.01,
+    seed: int = 0,
+) -> Verdict:
+    """Judges whether a suspect was taken from the victim, by what the models said about the same N inputs.
+
+    Args:
+        victim: [N, K] logits or probabilities.
+        references: One or more of the same shape, from models known to be independent of the suspect.
+        suspect: [N, K], or class numbers as [N] or [N, 1].
+        poisoned: [N, K] of the poisoned shadow, which `holmes` needs.
+        method: A name in `METHODS`.
+        alpha: Rate of false accusations that is accepted, in (0, 0.5).
+        seed: Of everything that is drawn; the same inputs and seed give the same verdict.
+
+    Raises:
+        DataError: If victim, references or poisoned shadow cannot be used, or the method is unknown. Whatever is
+            wrong with the suspect is a verdict: `inconclusive`.
+    """
+    if method not in METHODS:
+        raise DataError(f"There is no method {method!r}. Take one of: {', '.join(METHODS)}.")
+    if not 0 < alpha < 0.5:
+        raise DataError(f"The rate of false accusations is {alpha:g}. Give one between 0 and 0.5.")
+    if not references:
+        raise DataError("There is no reference. Give the outputs of at least one independent model.")
+    own = as_outputs(victim, "the victim")
+    others = [as_outputs(one, f"reference {place}") for place, one in enumerate(references, start=1)]
+    named = {f"Reference {place}": one for place, one in enumerate(others, start=1)}
+    shadow = None if poisoned is None else as_outputs(poisoned, "the poisoned shadow")
+    if shadow is not None:
+        named["The poisoned shadow"] = shadow
+    for name, one in named.items():
+        if one.shape != own.shape:
+            raise DataError(
+                f"{name} has outputs of the shape {list(one.shape)}, the victim {list(own.shape)}. "
+                "Record all models on the same inputs, with the same classes."
+            )
+    told = read_suspect(suspect, *own.shape)
+    if isinstance(told, str):
+        return _verdict(Finding("inconclusive", None, None, f"{told}."), method, 0, len(others), alpha, seed)
+    case = Case(listen(own), tuple(map(listen, others)), told, None if shadow is None else listen(shadow), alpha, seed)
+    finding = METHODS[method](case)
+    controls = run_controls(case, METHODS[method]) if method == DEFAULT else ()
+    accused = [control.name for control in controls if control.verdict == "stolen"]
+    if finding.verdict == "stolen" and accused:
+        reason = f"The test also accuses controls that are innocent ({', '.join(accused)}). Check the references."
+        finding = replace(finding, verdict="inconclusive", reason=reason)
+    return _verdict(finding, method, len(own), len(others), alpha, seed, controls)
+
+
+def _verdict(
+    finding: Finding,
+    method: str,
+    queries: int,
+    references: int,
+    alpha: float,
+    seed: int,
+    controls: tuple[Control, ...] = (),
+) -> Verdict:
+    return Verdict(
+        verdict=finding.verdict,
+        p_value=finding.p_value,
+        effect=finding.effect,
+        queries=queries,
+        reason=finding.reason,
+        method=_VERSIONS.get(method, method),
+        threshold=finding.threshold,
+        alpha=alpha,
+        best_p_value=finding.best_p_value,
+        queries_needed=finding.queries_needed,
+        channel=finding.channel,
+        references=references,
+        seed=seed,
+        controls=controls,
+    )

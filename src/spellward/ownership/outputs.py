@@ -1,0 +1,136 @@
+"""Recorded outputs: arrays in files from others, read without pickles and within bounds."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spellward.errors import DataError
+
+Floats = NDArray[np.float64]
+
+_MAX_BYTES = 1 << 30
+_NAMES = ("outputs", "logits", "probabilities", "probs", "labels", "arr_0")
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def load_outputs(path: str | Path) -> Floats:
+    """Reads what a model said about N inputs.
+
+    Args:
+        path: `.npy`; `.npz` with one array (or one named `outputs`, `logits` or `probabilities`); `.csv` with
+            one row for each input, a header line being skipped.
+
+    Returns:
+        float64 of the shape in the file, usually [N, K] logits or probabilities, or [N] class numbers.
+
+    Raises:
+        DataError: If the file is missing, too large, empty, truncated, pickled or holds anything but numbers.
+    """
+    path = Path(path)
+    reader = {".npy": _read_npy_file, ".npz": _read_npz_file, ".csv": _read_csv_file}.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path} is neither .npy, .npz nor .csv. Save the outputs as one of these.")
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise DataError(f"{path} is no file. Name a file of outputs.")
+        if size > _MAX_BYTES:
+            raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GiB. Record outputs for fewer inputs.")
+        if size == 0:
+            raise DataError(f"{path} is empty. Record the outputs again.")
+        values = reader(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({os.strerror(error.errno or 0)}). Name another file.") from error
+    if values.size == 0:
+        raise DataError(f"{path} holds no outputs. Record the outputs again.")
+    return values
+
+
+def as_outputs(values: ArrayLike, name: str) -> Floats:
+    """An array that can be reasoned from: float64 [N, K], finite but for -inf (log of zero), K of 2 or more.
+
+    Raises:
+        DataError: If it is not.
+    """
+    array = _as_floats(np.asarray(values), name)
+    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] < 2:
+        raise DataError(f"The outputs of {name} have the shape {list(array.shape)}. Give [inputs, classes].")
+    if not usable(array):
+        raise DataError(f"The outputs of {name} hold NaN or infinite values. Record them again.")
+    return array
+
+
+def usable(array: Floats) -> bool:
+    """Whether every row has a finite largest value; -inf elsewhere is the logarithm of a probability of zero."""
+    return bool(np.isfinite(array.max(axis=1)).all()) if array.size else False
+
+
+def _as_floats(array: np.ndarray, name: str | Path) -> Floats:
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} holds values of type {array.dtype}, not plain numbers. Save an array of floats.")
+    return array.astype(np.float64)
+
+
+def _read_npy_file(path: Path) -> Floats:
+    with path.open("rb") as stream:
+        return _read_npy(stream, path)
+
+
+def _read_npy(stream: IO[bytes], path: Path) -> Floats:
+    # Not `numpy.load`: it allocates whatever the header asks for before it looks whether the file has it.
+    try:
+        header = _HEADERS[np.lib.format.read_magic(stream)]
+        shape, fortran, dtype = header(stream)
+    except (ValueError, KeyError, SyntaxError) as error:
+        raise DataError(f"{path} is no valid .npy data. Write it with numpy.save.") from error
+    if dtype.hasobject:
+        raise DataError(f"{path} holds pickled objects, which are never loaded. Save a plain array of floats.")
+    wanted = math.prod(shape) * dtype.itemsize
+    if any(side < 0 for side in shape) or wanted > _MAX_BYTES:
+        raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GiB. Record outputs for fewer inputs.")
+    content = stream.read(wanted)
+    if len(content) < wanted:
+        raise DataError(f"{path} is cut short. Record the outputs again.")
+    array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    return _as_floats(array, path)
+
+
+def _read_npz_file(path: Path) -> Floats:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            chosen = list(members) if len(members) == 1 else [name for name in _NAMES if name in members]
+            if not chosen:
+                raise DataError(f"{path} holds {len(members)} arrays. Keep one, or name it `outputs`.")
+            with archive.open(members[chosen[0]]) as stream:
+                return _read_npy(io.BytesIO(stream.read(_MAX_BYTES)), path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"{path} is no valid .npz file. Write it with numpy.savez.") from error
+
+
+def _read_csv_file(path: Path) -> Floats:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            first = lines.readline()
+            delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+            lines.seek(0)
+            skipped = 0 if _is_row(first, delimiter) else 1
+            return np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{path} is no table of numbers. Write one row of numbers for each input.") from error
+
+
+def _is_row(line: str, delimiter: str) -> bool:
+    try:
+        return bool([float(cell) for cell in line.split(delimiter)])
+    except ValueError:
+        return False

@@ -1,0 +1,140 @@
+"""Whole verdicts on made-up models: innocents, copies, weaker copies, and nonsense."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.ownership.simulator import World, softmax, world
+
+from spellward.errors import DataError
+from spellward.ownership import METHODS, Verdict, judge
+
+WORLDS = [
+    {"rows": rows, "classes": classes, "references": references, "seed": seed, **kind}
+    for seed, (rows, classes, references) in enumerate(
+        [(100, 2, 1), (100, 10, 1), (300, 3, 2), (100, 10, 3), (100, 2, 6), (120, 50, 2), (400, 10, 12), (100, 5, 4)]
+    )
+    for kind in ({"kin": 0.15}, {"kin": 0.1, "sharpness": 12.0}, {"own": 1.2, "sharpness": 15.0})
+]
+
+
+@pytest.fixture(params=WORLDS, ids=str)
+def made(request: pytest.FixtureRequest) -> World:
+    return world(**request.param)
+
+
+def test_innocents_are_never_accused(made: World) -> None:
+    for seed in range(3):
+        innocent = made.innocent(seed)
+        for suspect in (innocent, 0.5 * innocent, softmax(2 * innocent), np.round(softmax(innocent), 3)):
+            assert judge(made.victim, made.references, suspect).verdict != "stolen"
+    assert judge(made.victim, made.references, made.innocent().argmax(axis=1)).verdict != "stolen"
+    for reference in made.references:
+        assert judge(made.victim, made.references, 0.5 * reference).verdict != "stolen"
+
+
+def test_copies_are_found(made: World) -> None:
+    noise = np.random.default_rng(0).standard_normal(made.victim.shape)
+    for suspect in (
+        made.victim,
+        0.5 * made.victim,
+        2 * made.victim,
+        softmax(made.victim).astype(np.float32),
+        made.victim + 0.1 * made.own * noise,
+    ):
+        assert judge(made.victim, made.references, suspect).verdict == "stolen"
+
+
+def nonsense(made: World) -> dict[str, tuple[np.ndarray, str]]:
+    """Suspect and a word of the cause, by name."""
+    random = np.random.default_rng(1)
+    victim = made.victim
+    holed = victim.copy()
+    holed[3, 0] = np.nan
+    return {
+        "zero": (np.zeros_like(victim), "same for every class"),
+        "constant": (np.tile(victim[:1], (len(victim), 1)), "constant"),
+        "one class": (np.zeros(len(victim)), "constant"),
+        "random": (random.standard_normal(victim.shape), "no fidelity"),
+        "shuffled": (random.permutation(victim), "shuffled"),
+        "shuffled innocent": (random.permutation(made.innocent()), "shuffled"),
+        "class order": (np.roll(victim, 1, axis=1), "another order"),
+        "two classes swapped": (victim[:, [1, 0, *range(2, victim.shape[1])]], "2 of"),
+        "NaN": (holed, "NaN"),
+        "infinite": (np.where(victim > 3, np.inf, victim), "infinite"),
+        "fewer classes": (victim[:, :-1], "classes" if victim.shape[1] > 2 else "class number"),
+        "more classes": (np.hstack([victim, victim]), "more classes"),
+        "fewer rows": (victim[:-1], "shape"),
+        "image": (victim[:, :, None], "shape"),
+        "text": (np.full(victim.shape, "cat"), "not numbers"),
+        "empty": (victim[:0], "shape"),
+        "foreign class numbers": (np.full(len(victim), victim.shape[1]), "another task"),
+        "fractions": (victim[:, 0], "no class number"),
+    }
+
+
+@pytest.mark.parametrize("references", [1, 4])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_nonsense_is_inconclusive_with_its_cause(classes: int, references: int) -> None:
+    made = world(rows=200, classes=classes, references=references)
+    for name, (suspect, cause) in nonsense(made).items():
+        verdict = judge(made.victim, made.references, suspect)
+        assert verdict.verdict == "inconclusive", name
+        if name not in ("shuffled", "shuffled innocent") or classes > 2:
+            assert cause in verdict.reason, (name, verdict.reason)
+
+
+@pytest.mark.parametrize(("share", "references"), [(0.6, 3), (0.6, 6), (0.5, 6), (0.4, 12)])
+def test_fine_tuned_and_distilled_models_are_found(share: float, references: int) -> None:
+    made = world(rows=500, references=references, kin=0.1)
+    verdict = judge(made.victim, made.references, made.related(share))
+    assert verdict.verdict == "stolen"
+    assert verdict.effect == pytest.approx(share, abs=0.1)
+
+
+def test_more_references_reach_smaller_p_values() -> None:
+    reached = []
+    for count in (2, 3, 6, 12):
+        made = world(rows=500, references=count)
+        reached.append(judge(made.victim, made.references, made.victim).best_p_value or 1.0)
+    assert reached == sorted(reached, reverse=True)
+
+
+def test_controls_are_innocent_and_the_seed_fixes_everything() -> None:
+    made = world(rows=150, references=4)
+    verdicts = [judge(made.victim, made.references, made.related(0.9), seed=7) for _ in range(2)]
+    assert verdicts[0] == verdicts[1] == Verdict.from_json(verdicts[0].to_json())
+    controls = {control.name: control.verdict for control in verdicts[0].controls}
+    assert {"noise", "constant", "victim, rows shuffled", "reference 4, left out"} <= set(controls)
+    assert "stolen" not in controls.values()
+
+
+def test_a_reference_taken_from_the_victim_is_noticed() -> None:
+    made = world(rows=300, references=3)
+    references = [*made.references, made.victim + 0.1]
+    assert judge(made.victim, references, made.victim).verdict != "stolen"
+    assert judge(made.victim, [made.victim], made.victim).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_the_same_interface(method: str) -> None:
+    made = world(rows=120, references=3)
+    for suspect in (made.victim, made.innocent(), made.victim.argmax(axis=1), made.victim * np.nan):
+        verdict = judge(made.victim, made.references, suspect, poisoned=made.related(0.7, 5), method=method)
+        assert verdict.method.split("/")[0] == method
+        assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_what_the_owner_gives_has_to_fit() -> None:
+    made = world(rows=50, references=2)
+    for victim, references in (
+        (made.victim, []),
+        (made.victim, [made.victim[:40]]),
+        (made.victim * np.nan, made.references),
+        (made.victim.argmax(axis=1), made.references),
+    ):
+        with pytest.raises(DataError):
+            judge(victim, references, made.victim)
+    for change in ({"method": "magic"}, {"alpha": 0.0}, {"alpha": 0.9}, {"method": "holmes"}):
+        with pytest.raises(DataError):
+            judge(made.victim, made.references, made.victim, **change)  # type: ignore[arg-type]

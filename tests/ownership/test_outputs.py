@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spellward.errors import DataError
+from spellward.ownership.outputs import as_outputs, load_outputs
+
+VALUES = np.arange(12.0).reshape(4, 3)
+
+
+def test_all_formats_give_the_same_values(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", VALUES)
+    np.save(tmp_path / "f.npy", np.asfortranarray(VALUES))
+    np.savez(tmp_path / "a.npz", VALUES)
+    np.savez_compressed(tmp_path / "b.npz", ids=np.arange(4), logits=VALUES)
+    np.savetxt(tmp_path / "a.csv", VALUES, delimiter=",")
+    (tmp_path / "head.csv").write_text("cat,dog,bird\n" + (tmp_path / "a.csv").read_text())
+    np.savetxt(tmp_path / "semicolon.csv", VALUES, delimiter=";")
+    for path in sorted(tmp_path.iterdir()):
+        np.testing.assert_array_equal(load_outputs(path), VALUES, err_msg=path.name)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", ">f8", "int64", "uint8", "bool"])
+def test_plain_numbers_of_any_type_are_read(tmp_path: Path, dtype: str) -> None:
+    np.save(tmp_path / "a.npy", VALUES.astype(dtype))
+    assert load_outputs(tmp_path / "a.npy").dtype == np.float64
+
+
+def broken(folder: Path) -> dict[str, Path]:
+    """One file for each way to be unusable."""
+    np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.savez(folder / "two.npz", first=VALUES, second=VALUES)
+    np.save(folder / "text.npy", np.array(["a", "b"]))
+    np.save(folder / "complex.npy", VALUES * 1j)
+    np.save(folder / "none.npy", np.zeros((0, 3)))
+    np.save(folder / "whole.npy", VALUES)
+    (folder / "cut.npy").write_bytes((folder / "whole.npy").read_bytes()[:-8])
+    (folder / "empty.npy").touch()
+    (folder / "empty.csv").touch()
+    (folder / "garbage.npy").write_bytes(b"garbage" * 20)
+    (folder / "garbage.npz").write_bytes(b"garbage" * 20)
+    (folder / "ragged.csv").write_text("1,2,3\n4,5\n")
+    (folder / "words.csv").write_text("a,b\nc,d\n")
+    (folder / "binary.csv").write_bytes(b"\xff\xfe\x00\x81" * 9)
+    (folder / "folder.npy").mkdir()
+    (folder / "other.pt").write_bytes(b"PK")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40, 10)})
+    (folder / "huge.npy").write_bytes(header.getvalue())
+    with zipfile.ZipFile(folder / "huge.npz", "w") as archive:
+        archive.writestr("arr_0.npy", header.getvalue())
+    (folder / "whole.npy").unlink()
+    return {path.name: path for path in [*folder.iterdir(), folder / "missing.npy"]}
+
+
+def test_unusable_files_end_with_one_or_two_sentences(tmp_path: Path) -> None:
+    for name, path in broken(tmp_path).items():
+        with pytest.raises(DataError) as caught:
+            load_outputs(path)
+        text = str(caught.value)
+        assert "\n" not in text and text.endswith("."), name
+        assert name in text, text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros(4), np.zeros((4, 1)), np.zeros((2, 3, 4)), np.full((4, 3), np.nan), np.full((4, 3), np.inf), [["a"]]],
+    ids=str,
+)
+def test_victims_have_to_be_finite_tables(values: object) -> None:
+    with pytest.raises(DataError):
+        as_outputs(values, "the victim")  # type: ignore[arg-type]

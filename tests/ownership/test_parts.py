@@ -1,0 +1,133 @@
+"""Statistic, null, channel, single reference and baselines, each by itself."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from tests.ownership.simulator import softmax, world
+
+from spellward.ownership import judge
+from spellward.ownership.channel import Channel, listen, on_equal_terms
+from spellward.ownership.null import fit_null
+from spellward.ownership.single import nearness
+from spellward.ownership.standardise import standardise
+from spellward.ownership.statistic import Likeness, residual_correlation
+
+
+def test_the_closed_form_is_the_mean_over_all_pairs_of_references() -> None:
+    made = world(rows=30, classes=5, references=4)
+    suspect = made.related(0.5)
+
+    def inner(first: np.ndarray, second: np.ndarray) -> float:
+        pairs = permutations(made.references, 2)
+        return float(np.mean([((first - one) * (second - other)).sum() for one, other in pairs]))
+
+    wanted = inner(made.victim, suspect) / np.sqrt(inner(made.victim, made.victim) * inner(suspect, suspect))
+    assert residual_correlation(made.victim, made.references, suspect).value == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("references", [2, 3, 8])
+def test_the_effect_is_the_correlation_of_residuals_whatever_the_number_of_references(
+    share: float, references: int
+) -> None:
+    made = world(rows=3000, references=references)
+    likeness = residual_correlation(made.victim, made.references, made.related(share))
+    assert likeness.value == pytest.approx(share, abs=0.05)
+
+
+def test_the_row_error_is_what_other_rows_would_change() -> None:
+    values, errors = [], []
+    for seed in range(200):
+        made = world(rows=100, references=6, seed=seed)
+        likeness = residual_correlation(made.victim, made.references, made.related(0.4))
+        values.append(likeness.value)
+        errors.append(likeness.row_error)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.25)
+
+
+def test_one_reference_is_too_few_for_a_residual() -> None:
+    with pytest.raises(ValueError, match="two"):
+        residual_correlation(np.ones((2, 3)), [np.ones((2, 3))], np.ones((2, 3)))
+
+
+def test_the_null_has_a_floor_and_grows_with_what_references_show() -> None:
+    alike = [Likeness(0.0, 0.0)] * 12
+    apart = [Likeness(value, 0.0) for value in np.linspace(-0.4, 0.4, 12)]
+    assert fit_null(alike, 12, 0.0).threshold(0.01) > 0.2
+    assert fit_null(apart, 12, 0.0).threshold(0.01) > fit_null(alike, 12, 0.0).threshold(0.01) + 0.2
+    assert fit_null(alike, 12, 0.2).threshold(0.01) > fit_null(alike, 12, 0.0).threshold(0.01) + 0.2
+    null = fit_null(apart, 12, 0.05)
+    assert null.p_value(null.threshold(0.01)) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda scores: scores, "full"),
+        (softmax, "full"),
+        (lambda scores: softmax(scores).astype(np.float32).astype(float), "full"),
+        (lambda scores: np.round(softmax(scores), 3), "rounded"),
+        (lambda scores: np.round(softmax(scores), 2), "rounded"),
+        (lambda scores: np.maximum(softmax(5 * scores), 1e-4), "clipped"),
+        (lambda scores: np.eye(10)[scores.argmax(axis=1)], "label"),
+        (lambda scores: np.where(scores >= np.sort(scores)[:, -4, None], softmax(scores), 0), "top"),
+        (lambda scores: np.where(scores >= np.sort(scores)[:, -4, None], scores, -np.inf), "top"),
+    ],
+)
+def test_what_a_suspect_tells_is_recognised(change, kind: str) -> None:  # type: ignore[no-untyped-def]
+    assert listen(change(world().victim)).channel.kind == kind
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 7.0])
+def test_a_rescaled_and_rounded_copy_meets_its_victim_again(scale: float) -> None:
+    victim = world().victim
+    suspect = np.round(softmax(scale * victim), 3)
+    (ours, theirs), channel = on_equal_terms([listen(victim), listen(suspect)])
+    assert channel == Channel("rounded", 0.0005, 3)
+    assert np.mean(np.abs(ours - theirs) < 0.02) > 0.97
+
+
+def test_one_reference_tells_copies_and_leaves_the_rest_open() -> None:
+    made = world(rows=400, references=1)
+    victim, reference = standardise(made.victim), standardise(made.references[0])
+    everything = np.ones(400, dtype=bool)
+    for share, low, high in ((1.0, 0.0, 0.01), (0.9, 0.05, 0.3), (0.5, 0.36, 0.6), (0.0, 0.8, 1.2)):
+        near = nearness(victim, reference, standardise(made.related(share)), everything)
+        assert low <= near.ratio <= high
+        assert (near.p_value < 0.01) == (share >= 0.9)
+
+
+def test_good_models_are_not_accused_for_being_right() -> None:
+    """Victim and suspect make no mistakes and tell the class alone; the one reference is poor."""
+    made = world(rows=300, references=1, sharpness=4.0, own=1.5)
+    right = np.eye(10)[made.labels]
+    assert judge(right, made.references, made.labels).verdict == "inconclusive"
+    for classes, references in ((2, 12), (3, 12), (10, 3)):
+        made = world(rows=300, classes=classes, references=references, sharpness=12.0)
+        suspect = np.round(softmax(3 * made.innocent()), 3)
+        assert judge(made.victim, made.references, suspect).verdict != "stolen"
+        assert judge(made.victim, made.references, suspect.argmax(axis=1)).verdict != "stolen"
+
+
+def test_holmes_keeps_its_published_flaw_and_the_default_is_without_it() -> None:
+    """METHODS, section 2: the p-value of Holmes depends on the temperature of the suspect."""
+    made = world(rows=400, references=4)
+    p_values: dict[str, list[float]] = {"holmes": [], "spellward": []}
+    for method, found in p_values.items():
+        for scale in (0.25, 1.0, 4.0):
+            suspect = scale * made.innocent()
+            verdict = judge(made.victim, made.references, suspect, method=method, poisoned=made.related(0.3, seed=5))
+            assert verdict.p_value is not None
+            found.append(verdict.p_value)
+    assert np.ptp(np.log(p_values["holmes"])) > 1
+    assert np.ptp(np.log(p_values["spellward"])) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["holmes", "akh", "agreement"])
+def test_baselines_find_a_plain_copy(method: str) -> None:
+    made = world(rows=400, references=3)
+    verdict = judge(made.victim, made.references, made.victim, method=method, poisoned=made.related(0.3, seed=5))
+    assert verdict.verdict == "stolen"
