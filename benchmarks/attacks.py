@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_model as load_tensors
 
 from lock import README, benchmark_key
-from spellward.artifacts import cache_root
+from spellward.artifacts import cache_root, versions
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS
 from spellward.data import ImageTable, load_splits, prepare
@@ -29,7 +29,7 @@ from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
-from spellward.locking.lock import complete_key, versions
+from spellward.locking.lock import complete_key
 from spellward.locking.unlock import settings_of, unlock
 from spellward.models import VisionModel, load_model
 

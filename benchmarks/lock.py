@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spellward.artifacts import cache_root
+from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking import metrics
-from spellward.locking.lock import complete_key, versions
+from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import vanilla_model

@@ -12,6 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -130,6 +131,16 @@ def cache_root() -> Path:
         return private_folder(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return private_folder((Path(base) if base else Path.home() / ".cache") / "spellward")
+
+
+def run_name(*parts: Any) -> str:
+    """A short name for a run: the same parts give the same name."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:24]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    return {name: version(name) for name in ("spellward", "torch", "transformers", "timm")}
 
 
 def safe_join(folder: Path, relative: str) -> Path:

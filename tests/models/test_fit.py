@@ -299,7 +299,7 @@ def test_the_record_of_a_run_is_plain_json(tmp_path: Path) -> None:
     assert record["result"]["steps"] == 18
 
 
-@pytest.mark.parametrize(("examples", "epochs"), [(5000, 8), (100_000, 8), (2000, 13), (801, 30), (2, 30)])
+@pytest.mark.parametrize(("examples", "epochs"), [(5000, 8), (100_000, 8), (2000, 20), (801, 45), (2, 45)])
 def test_small_data_get_more_epochs_but_not_without_end(examples: int, epochs: int) -> None:
     assert FitSettings().resolved(examples).epochs == epochs
     assert FitSettings(epochs=3).resolved(examples).epochs == 3

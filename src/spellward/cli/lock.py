@@ -54,7 +54,7 @@ def lock_command(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps of the editor.")] = None,
     input_size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the images the model sees.")] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Passes over the images; 8 to 30, by their number.")
+        int | None, typer.Option("--epochs", min=1, help="Passes over the images; 8 to 45, by their number.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0)] = 1e-3,

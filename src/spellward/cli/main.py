@@ -15,10 +15,22 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spellward.cli import attack, cache, demo, edit, key, lock, predict, score, verify_outputs
+from spellward.cli import attack, cache, claim, demo, edit, key, lock, predict, score, verify, verify_outputs
 from spellward.errors import SpellwardError
 
-APPS = (lock.app, predict.app, score.app, attack.app, edit.app, key.app, cache.app, demo.app, verify_outputs.app)
+APPS = (
+    lock.app,
+    predict.app,
+    score.app,
+    attack.app,
+    claim.app,
+    verify.app,
+    verify_outputs.app,
+    edit.app,
+    key.app,
+    cache.app,
+    demo.app,
+)
 
 _INTERRUPTED = 130
 _DEBUG = "--debug"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spellward.artifacts import cache_root, parse_json, private_folder, write_json
+from spellward.artifacts import cache_root, parse_json, private_folder, run_name, versions, write_json
 from spellward.attacks.unlocking.guessing import seen_through
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief, stratified
@@ -22,7 +22,7 @@ from spellward.locking import metrics
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
-from spellward.locking.lock import Report, run_name, versions
+from spellward.locking.lock import Report
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder, storage_errors
+from spellward.artifacts import cache_root, private_folder, run_name, storage_errors, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
@@ -162,11 +159,6 @@ def lock(
     return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides a result."""
-    return {name: version(name) for name in ("spellward", "torch", "transformers", "timm")}
-
-
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
     """Fills in what the key left to the editor, and the editor's fingerprint."""
     used = settings_of(key, editor)
@@ -228,8 +220,3 @@ def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
 def _work_folder(output: Path) -> Path:
     """Private folder for checkpoints and the unfinished key of a lock, in the cache and not beside the output."""
     return private_folder(cache_root() / "runs" / run_name(str(output.absolute())))
-
-
-def run_name(*parts: Any) -> str:
-    """A short name for a run: the same parts give the same name."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:24]

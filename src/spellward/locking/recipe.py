@@ -13,6 +13,7 @@ from spellward.locking.decoys import DecoyMix, DecoySource
 from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective
 from spellward.locking.simulated_thief import ThiefSettings
 from spellward.models import Batch
+from spellward.models.examples import class_weights
 
 MOST_VARIANTS = 8
 
@@ -97,33 +98,3 @@ class LockExamples:
         targets = targets * self._weights[:, None][torch.from_numpy(labels)]
         targets[torch.from_numpy(decoy != KEYED)] = 1.0 / classes
         return Batch(pixels=pixels, targets=targets, labels=torch.from_numpy(labels), decoy=torch.from_numpy(decoy))
-
-
-def class_weights(labels: np.ndarray, classes: int, largest: float = 5.0) -> np.ndarray:
-    """Weights that let rare classes count as much as common ones.
-
-    Args:
-        labels: int64 [N].
-        classes: K.
-        largest: No class counts more than so many times the average.
-
-    Returns:
-        float32 [K]; one everywhere if classes are of one size; their mean over the images is one.
-    """
-    counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    weights = np.minimum(len(labels) / (classes * np.maximum(counts, 1)), largest)
-    average = float((weights * counts).sum()) / max(len(labels), 1)
-    return np.asarray(weights / max(average, 1e-9), dtype=np.float32)
-
-
-class PlainExamples:
-    """A table as training examples, for an ordinary fine-tune."""
-
-    def __init__(self, table: ImageTable) -> None:
-        self._examples = LockExamples(table, None, 0.0, 0)
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def batch(self, indices: list[int], epoch: int) -> Batch:
-        return self._examples.batch(indices, epoch)

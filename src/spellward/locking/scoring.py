@@ -6,17 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder
+from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.errors import ModelError
 from spellward.keys import Key
-from spellward.locking.lock import Report, run_name
-from spellward.locking.recipe import PlainExamples
+from spellward.locking.lock import Report
 from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings, VisionModel, fit, load_model
+from spellward.models.examples import PlainExamples
 
 
 def vanilla_model(

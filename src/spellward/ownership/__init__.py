@@ -1,5 +1,20 @@
 """Is a suspect model taken from a victim's? Answered from what the models said about the same inputs.
 
+Making a claim, before the model is released:
+
+references   independent models of the task, trained without the probes
+shadows      the poisoned and the benign shadow of Holmes
+probes       the images to ask about
+claim        all of it in one private folder                                   (`create_claim`, `load_claim`)
+commitment   digests and signature, fixed before any suspect is seen
+
+Verifying one:
+
+suspects     a checkpoint, an ONNX file, recorded outputs or a callable -> its answers
+verify       a claim and a suspect -> verdict                                  (`verify`)
+
+The test itself:
+
 outputs      files and arrays -> float64 [N, K] scores                         (`load_outputs`)
 channel      what a suspect tells (all, rounded, top-k, class only), applied to every model alike
 standardise  scores -> rows that scaling, shifts and softmax do not change

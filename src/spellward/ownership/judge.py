@@ -71,7 +71,9 @@ def judge(
     case = Case(listen(own), tuple(map(listen, others)), told, None if shadow is None else listen(shadow), alpha, seed)
     finding = METHODS[method](case)
     controls = run_controls(case, METHODS[method]) if method == DEFAULT else ()
-    accused = [control.name for control in controls if control.verdict == "stolen"]
+    # One in a hundred innocent controls may be accused by chance at 1 %, so many controls need a stricter line each.
+    line = alpha / max(len(controls), 1)
+    accused = [one.name for one in controls if one.verdict == "stolen" and (one.p_value is None or one.p_value < line)]
     if finding.verdict == "stolen" and accused:
         reason = f"The test also accuses controls that are innocent ({', '.join(accused)}). Check the references."
         finding = replace(finding, verdict="inconclusive", reason=reason)

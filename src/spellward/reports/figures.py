@@ -55,5 +55,30 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], key_value: float, mark: 
     return "".join([*parts, "</svg>"])
 
 
+def scale(marks: Sequence[tuple[str, float, str]], threshold: float, threshold_name: str) -> str:
+    """One dot for each value on a scale from the lowest value (or 0) to 1, with the threshold as a line.
+
+    Args:
+        marks: (name, value, colour).
+        threshold: Where the line goes.
+        threshold_name: What the line is.
+    """
+    low = min(0.0, threshold, *(value for _, value, _ in marks))
+    high = max(1.0, threshold, *(value for _, value, _ in marks))
+    span = (_WIDTH - _LEFT - 70) / (high - low)
+    height = _ROW * len(marks) + 30
+    parts = [_open(height, "Effects")]
+    for value, name in ((0.0, "0"), (threshold, threshold_name)):
+        x = _LEFT + (value - low) * span
+        parts.append(f'<path d="M{x:.1f} 2V{height - 22}" stroke="#888" stroke-dasharray="4 3"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle" class="note">{escape(name)}</text>')
+    for index, (name, value, colour) in enumerate(marks):
+        x, y = _LEFT + (value - low) * span, 20 + index * _ROW
+        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="6" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 12:.1f}" y="{y + 4}">{value:.2f}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 def _open(height: int, title: str) -> str:
     return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'

@@ -1,0 +1,81 @@
+"""`spellward claim`: fix, before release, what a theft will be proven with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.lock import DataArgument
+from spellward.cli.options import JsonOption, QuietOption, SeedOption, examples
+from spellward.cli.progress import stages
+
+app = typer.Typer()
+
+
+@app.command(
+    "claim",
+    epilog=examples(
+        "spellward claim victim/ photos/ -o claim/",
+        "spellward claim victim/ photos/ -o claim/ --references 12 --mixtures-only",
+    ),
+)
+def claim_command(
+    victim: Annotated[str, typer.Argument(help="Your model: a checkpoint folder or Hub id.", show_default=False)],
+    data: DataArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the claim; keep it private.")],
+    references: Annotated[
+        int, typer.Option("--references", min=1, help="Independent models to train; more give more power.")
+    ] = 6,
+    probes: Annotated[int, typer.Option("--probes", min=10, help="Images to ask a suspect about.")] = 150,
+    mixtures_only: Annotated[
+        bool, typer.Option("--mixtures-only", help="Never send a private image to a suspect, only mixtures of two.")
+    ] = False,
+    base: Annotated[
+        list[str] | None,
+        typer.Option("--base", help="Model spec references start from; may stand several times, and they take turns."),
+    ] = None,
+    shadows: Annotated[bool, typer.Option("--shadows", help="Make the shadows of Holmes too.")] = False,
+    alpha: Annotated[
+        float, typer.Option("--alpha", min=1e-6, max=0.49, help="Rate of false accusations that is accepted.")
+    ] = 0.01,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Passes over the images for each reference.")
+    ] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", help="Ed25519 key in PEM; one is made if not given.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Claim a model: train references, choose probes, and sign what a verdict will rest on."""
+    from spellward.models import FitSettings
+    from spellward.ownership.claim import ClaimSettings, create_claim
+    from spellward.ownership.references import BASES
+
+    settings = ClaimSettings(
+        references=references,
+        probes=probes,
+        private_images=not mixtures_only,
+        bases=tuple(base or BASES),
+        shadows=shadows,
+        alpha=alpha,
+        seed=seed,
+        fit=FitSettings(epochs=epochs or 0),
+    )
+    with stages(quiet or as_json) as report:
+        claim = create_claim(victim, data, output, settings=settings, signing_key=signing_key, report=report)
+    options.print_record(
+        {
+            "claim": str(claim.folder),
+            "probes": claim.commitment.probes,
+            "references": claim.commitment.references,
+            "threshold": claim.commitment.threshold,
+            "commitment": claim.commitment.digest(),
+        },
+        as_json,
+    )
+    options.hint(f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet)

@@ -1,0 +1,64 @@
+"""`spellward verify`: ask a suspect about a claim's probes, and say what the answers show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.options import JsonOption, examples
+
+app = typer.Typer()
+
+
+@app.command(
+    "verify",
+    epilog=examples(
+        "spellward verify claim/ --suspect thief/",
+        "spellward verify claim/ --suspect model.onnx --json",
+        "spellward verify claim/ --export-probes to-ask/   # then record the answers as answers.npy",
+        "spellward verify claim/ --suspect answers.npy",
+    ),
+)
+def verify_command(
+    claim: Annotated[Path, typer.Argument(help="Folder of the claim.", show_default=False)],
+    suspect: Annotated[
+        str | None,
+        typer.Option("--suspect", "-s", help="Checkpoint folder, .onnx file, or recorded outputs (.npy, .npz, .csv)."),
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="spellward, or a baseline: holmes, dataset-inference, akh, agreement.")
+    ] = "spellward",
+    published: Annotated[
+        str | None, typer.Option("--commitment", help="Published sha256 of commitment.json, to hold the claim against.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for report and verdict; CLAIM.verdicts/SUSPECT else.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export-probes", help="Write the probes there as PNG files and end.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a suspect: stolen, not shown or inconclusive; writes a report and verdict.json."""
+    from spellward.ownership.claim import load_claim
+    from spellward.ownership.verify import export_probes, verify
+    from spellward.reports.claim_report import verdict_folder, write_claim_report
+
+    if (suspect is None) == (export is None):
+        raise typer.BadParameter("Give either --suspect or --export-probes.")
+    opened = load_claim(claim, published)
+    if export is not None:
+        options.print_record({"probes": str(export_probes(opened, export)), "count": len(opened.probes)}, as_json)
+        return
+    assert suspect is not None
+    verdict = verify(opened, suspect, method=method)
+    page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect))
+    record = verdict.to_record()
+    if as_json:
+        options.print_record({**record, "report": str(page)}, True)
+        return
+    shown = ("verdict", "reason", "p_value", "effect", "threshold", "queries", "queries_needed", "method")
+    options.print_record({**{name: record[name] for name in shown}, "report": str(page)}, False)

@@ -1,0 +1,124 @@
+"""Suspects of any kind: a checkpoint, an ONNX file, recorded outputs, or a Python callable."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spellward.errors import DataError, MissingExtraError, ModelError
+from spellward.models import VisionModel, load_checkpoint, load_model
+from spellward.models.bundled import MEAN, STD
+from spellward.ownership.outputs import load_outputs
+
+_ONNX_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a suspect said about the probes.
+
+    Attributes:
+        outputs: [N, K] scores, or [N] class numbers.
+        classes: Names of its classes, where it has any.
+        kind: Name in `SUSPECTS`.
+    """
+
+    outputs: np.ndarray
+    classes: tuple[str, ...] | None
+    kind: str
+
+
+def open_model(source: Any, classes: tuple[str, ...]) -> VisionModel:
+    """A model that can already tell its classes: a `VisionModel`, a module, or a checkpoint folder or Hub id.
+
+    Raises:
+        ModelError: If there is no such model.
+    """
+    if isinstance(source, VisionModel):
+        return source
+    if isinstance(source, nn.Module):
+        return load_model(source, classes)
+    return load_checkpoint(source)
+
+
+def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    """Asks a suspect of any kind about the probes.
+
+    Args:
+        suspect: A `VisionModel` or module; a callable from uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or
+            the path of a checkpoint folder, an `.onnx` file, or recorded outputs (`.npy`, `.npz`, `.csv`).
+        probes: uint8 [N, 3, S, S].
+        classes: The victim's.
+
+    Raises:
+        DataError, ModelError: If the suspect cannot be asked at all. Whatever it answers is for `judge`.
+        MissingExtraError: For ONNX files without onnxruntime.
+    """
+    kind = kind_of(suspect)
+    return SUSPECTS[kind](suspect, probes, classes)
+
+
+def kind_of(suspect: Any) -> str:
+    """Which entry of `SUSPECTS` a suspect is for."""
+    if isinstance(suspect, (VisionModel, nn.Module)):
+        return "model"
+    if callable(suspect):
+        return "callable"
+    suffix = Path(str(suspect)).suffix.lower()
+    if suffix in (".npy", ".npz", ".csv"):
+        return "recorded"
+    return "onnx" if suffix == ".onnx" else "model"
+
+
+def _model(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    model = open_model(suspect, classes)
+    return Answers(model.logits(probes), model.classes, "model")
+
+
+def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    return Answers(np.asarray(suspect(probes)), None, "callable")
+
+
+def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    return Answers(load_outputs(suspect), None, "recorded")
+
+
+def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    """An image classifier with one input, float32 [N, 3, S, S] normalised as for ImageNet, and logits first."""
+    try:
+        onnxruntime = importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise MissingExtraError("ONNX files need an extra; run `pip install 'spellward[onnx]'`.") from error
+    path = Path(str(suspect))
+    if not path.is_file():
+        raise ModelError(f"There is no ONNX file {path}.")
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (entry,) = session.get_inputs()
+        size = entry.shape[2] if isinstance(entry.shape[2], int) else int(probes.shape[2])
+        shape = VisionModel(nn.Identity(), "onnx", classes, size, MEAN, STD, "")
+        parts = []
+        for start in range(0, len(probes), _ONNX_BATCH):
+            pixels = shape.preprocess(probes[start : start + _ONNX_BATCH])
+            parts.append(session.run(None, {entry.name: torch.Tensor.numpy(pixels.contiguous())})[0])
+    except Exception as error:  # onnxruntime's errors have no common base
+        first = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"{path} cannot be asked ({first}). Give one image input [N, 3, S, S], or recorded outputs."
+        ) from error
+    return Answers(np.concatenate(parts), None, "onnx")
+
+
+SUSPECTS: dict[str, Callable[[Any, Tensor, tuple[str, ...]], Answers]] = {
+    "model": _model,
+    "callable": _callable,
+    "recorded": _recorded,
+    "onnx": _onnx,
+}

@@ -1,0 +1,71 @@
+"""From a claim and a suspect to a verdict; the same claim and answers give the same verdict, to the last bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from spellward.artifacts import private_folder, storage_errors, versions
+from spellward.errors import ArtifactError
+from spellward.ownership.claim import Claim, load_claim
+from spellward.ownership.judge import DEFAULT, judge
+from spellward.ownership.suspects import Answers, ask
+from spellward.ownership.verdict import Verdict
+
+
+def verify(claim: Claim | str | Path, suspect: Any, *, method: str = DEFAULT, published: str | None = None) -> Verdict:
+    """Asks a suspect about a claim's probes and judges the answers.
+
+    Args:
+        claim: A claim or its folder.
+        suspect: See `suspects.ask`.
+        method: The default is what the claim is committed to; the others are baselines, for comparison.
+        published: sha256 of the commitment as it was published.
+
+    Raises:
+        ArtifactError: If the claim does not match its commitment, or was made with another version of the test.
+        DataError, ModelError: If the suspect cannot be asked.
+    """
+    folder = claim.folder if isinstance(claim, Claim) else claim
+    opened = claim if isinstance(claim, Claim) and published is None else load_claim(folder, published)
+    commitment = opened.commitment
+    if commitment.versions.get("spellward") != versions()["spellward"]:
+        raise ArtifactError(
+            f"The claim was made with spellward {commitment.versions.get('spellward')}, this is "
+            f"{versions()['spellward']}. Install that version: another may judge otherwise."
+        )
+    answers = ask(suspect, opened.probes, tuple(commitment.classes))
+    return judge(
+        opened.victim,
+        opened.references,
+        in_order(answers, tuple(commitment.classes)),
+        poisoned=opened.poisoned,
+        method=method,
+        alpha=commitment.alpha,
+        seed=commitment.seed,
+    )
+
+
+def in_order(answers: Answers, classes: tuple[str, ...]) -> np.ndarray:
+    """Scores with their columns in the victim's order, where the suspect has the same class names in another one."""
+    theirs = answers.classes
+    if theirs is None or theirs == classes or sorted(theirs) != sorted(classes) or len(set(classes)) < len(classes):
+        return answers.outputs
+    return answers.outputs[:, [theirs.index(name) for name in classes]]
+
+
+def export_probes(claim: Claim | str | Path, folder: str | Path) -> Path:
+    """Writes the probes as numbered PNG files, for a suspect that is asked elsewhere; record its answers in this order.
+
+    Raises:
+        ArtifactError: If the claim does not match its commitment.
+    """
+    opened = claim if isinstance(claim, Claim) else load_claim(claim)
+    target = private_folder(folder)
+    with storage_errors(target):
+        for number, image in enumerate(opened.probes, 1):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / f"probe-{number:04d}.png")
+    return target

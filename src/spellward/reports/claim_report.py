@@ -1,0 +1,47 @@
+"""The report of a verification: one HTML file for a judge, with the verdict as JSON beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from spellward.artifacts import atomic_write, private_folder
+from spellward.ownership.claim import Claim
+from spellward.ownership.verdict import Verdict
+from spellward.reports.figures import scale
+
+VERDICTS_SUFFIX = ".verdicts"
+PAGE_FILE, VERDICT_FILE = "report.html", "verdict.json"
+_SUSPECT, _CONTROL = "#b4441f", "#7a8aa0"
+
+
+def verdict_folder(claim: Path, suspect: str) -> Path:
+    """CLAIM.verdicts/SUSPECT, beside the claim: a claim itself is never changed."""
+    name = re.sub(r"[^\w.-]+", "-", Path(suspect).name).strip(".-") or "suspect"
+    return claim.with_name(claim.name + VERDICTS_SUFFIX) / name
+
+
+def write_claim_report(claim: Claim, verdict: Verdict, suspect: str, folder: Path) -> Path:
+    """Writes report.html and verdict.json, mode 0600; returns the page."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
+    atomic_write(folder / VERDICT_FILE, verdict.to_json() + "\n", mode=0o600)
+    atomic_write(folder / PAGE_FILE, render(claim, verdict, suspect), mode=0o600)
+    return folder / PAGE_FILE
+
+
+def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
+    """The page as text: where the suspect lies among the controls, and how to repeat it."""
+    figure = None
+    if verdict.effect is not None and verdict.threshold is not None:
+        marks = [(one.name, one.effect, _CONTROL) for one in verdict.controls if one.effect is not None]
+        marks += [("The suspect", verdict.effect, _SUSPECT)]
+        figure = scale(marks, verdict.threshold, "accused beyond this line")
+    environment = Environment(
+        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("claim_report.html.j2").render(
+        claim=claim, commitment=claim.commitment, verdict=verdict, suspect=suspect, figure=figure
+    )

@@ -1,0 +1,74 @@
+"""`spellward claim` and `spellward verify`, from folders on disk to a report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.ownership.claims import SPEC, train_victim, write_photos
+from typer.testing import CliRunner
+
+from spellward.artifacts import CACHE_VARIABLE
+from spellward.cli.main import app, main
+from spellward.models import save_checkpoint
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("story")
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+    photos = write_photos(folder / "photos")
+    save_checkpoint(train_victim(photos), folder / "victim")
+    save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
+    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 6, "--probes", 60]
+    arguments += ["--base", SPEC, "--epochs", 40, "--json"]
+    done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["references"] == 6
+    patch.undo()
+    return folder
+
+
+def test_the_thief_is_found_and_the_innocent_is_not(place: Path) -> None:
+    verdicts = {}
+    for name in ("victim", "innocent"):
+        done = runner.invoke(app, ["verify", str(place / "claim"), "--suspect", str(place / name), "--json"])
+        assert done.exit_code == 0
+        record = json.loads(done.stdout)
+        verdicts[name] = record["verdict"]
+        page = Path(record["report"])
+        assert page.parent == place / "claim.verdicts" / name
+        text = page.read_text()
+        assert record["verdict"] in text and "<svg" in text and "http" not in text.replace("http-equiv", "")
+        assert json.loads((page.parent / "verdict.json").read_text())["p_value"] == record["p_value"]
+    assert verdicts["victim"] == "stolen"
+    assert verdicts["innocent"] != "stolen"
+
+
+def test_answers_recorded_elsewhere(place: Path, tmp_path: Path) -> None:
+    done = runner.invoke(app, ["verify", str(place / "claim"), "--export-probes", str(tmp_path / "probes"), "--json"])
+    assert json.loads(done.stdout)["count"] == 60 == len(list((tmp_path / "probes").iterdir()))
+    np.save(tmp_path / "answers.npy", np.zeros((60, 3)))
+    done = runner.invoke(app, ["verify", str(place / "claim"), "-s", str(tmp_path / "answers.npy"), "--json"])
+    assert json.loads(done.stdout)["verdict"] == "inconclusive"
+
+
+def test_a_claim_that_was_altered_ends_with_its_exit_code(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place / "claim" / "commitment.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"alpha": 0.01', '"alpha": 0.02'))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(place / "claim"), "--suspect", str(place / "victim")])
+    path.write_text(whole)
+    assert ended.value.code == 5
+    assert "altered" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--suspect", "x.npy", "--export-probes", "y"]])
+def test_one_of_suspect_and_export_is_needed(arguments: list[str], place: Path) -> None:
+    assert runner.invoke(app, ["verify", str(place / "claim"), *arguments]).exit_code == 2

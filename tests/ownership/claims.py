@@ -1,0 +1,36 @@
+"""A claim so small that tests can make one: noisy colours, and networks that learn them in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from spellward.data import load_splits, prepare
+from spellward.models import FitSettings, VisionModel
+from spellward.ownership.claim import ClaimSettings
+from spellward.ownership.references import fine_tuned
+
+SPEC = "timm/test_resnet?random"
+SIDE = 32
+FIT = FitSettings(epochs=8, batch_size=16, learning_rate=5e-3)
+SETTINGS = ClaimSettings(references=4, probes=60, bases=(SPEC,), fit=FIT)
+
+
+def write_photos(folder: Path, each: int = 80) -> Path:
+    """A folder of class folders whose classes overlap, so that models differ on some images."""
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = rng.integers(0, 120, (SIDE, SIDE, 3))
+            pixels[..., index] += int(rng.integers(0, 40))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+def train_victim(photos: Path, seed: int = 77) -> VisionModel:
+    """An ordinary model of the photos."""
+    table = prepare(load_splits(photos).train, SIDE)
+    return fine_tuned(SPEC, table, SIDE, FitSettings(**{**FIT.__dict__, "seed": seed}), "Victim")

@@ -1,0 +1,111 @@
+"""Claims: what is in the folder, that a run may be killed, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.ownership.claims import SETTINGS
+
+from spellward.data import load_splits, prepare
+from spellward.errors import ArtifactError, DataError, ModelError
+from spellward.models import VisionModel, load_model
+from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
+from spellward.ownership.judge import judge
+
+
+def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -> None:
+    commitment = claim.commitment
+    assert claim.probes.shape == (60, 3, 32, 32) and claim.probes.dtype == torch.uint8
+    assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 4
+    assert np.allclose(claim.victim, victim.logits(claim.probes), atol=1e-5)
+    expected = judge(claim.victim, claim.references, claim.victim, alpha=commitment.alpha, seed=commitment.seed)
+    assert commitment.threshold == expected.threshold
+    assert set(commitment.files) == {"probes.safetensors", "victim.npy", *(f"reference-0{n}.npy" for n in range(1, 5))}
+
+
+def test_claim_and_signing_key_are_private(claim: Claim) -> None:
+    assert stat.S_IMODE(claim.folder.stat().st_mode) == 0o700
+    key = claim.folder.with_name("claim.signing-key.pem")
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert b"PRIVATE KEY" in key.read_bytes()
+    assert not any(b"PRIVATE" in path.read_bytes() for path in claim.folder.iterdir())
+
+
+def test_it_opens_as_it_was_made(claim: Claim) -> None:
+    again = load_claim(claim.folder, claim.commitment.digest())
+    assert again.commitment == claim.commitment
+    assert torch.equal(again.probes, claim.probes)
+    assert all(np.array_equal(one, other) for one, other in zip(again.references, claim.references, strict=True))
+
+
+def test_a_killed_claim_goes_on_with_the_references_it_has(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, seed=5)
+
+    class Stop(BaseException):
+        pass
+
+    def stop(name: str, done: int, total: int) -> None:
+        if name.startswith("Reference 3"):
+            raise Stop
+
+    with pytest.raises(Stop):
+        create_claim(victim, photos, tmp_path / "claim", settings=settings, report=stop)
+    assert not (tmp_path / "claim").exists()
+    seen = []
+    parts = create_claim(
+        victim, photos, tmp_path / "claim", settings=settings, report=lambda name, *_: seen.append(name)
+    )
+    assert not [name for name in seen if name.startswith(("Reference 1", "Reference 2"))]
+    whole = create_claim(victim, photos, tmp_path / "whole", settings=settings)
+    assert parts.commitment.files == whole.commitment.files
+
+
+def test_mixtures_only_sends_no_private_image(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=replace(SETTINGS, private_images=False))
+    private = {image.numpy().tobytes() for image in prepare(load_splits(photos).train, 32).images[:]}
+    assert not [image for image in claim.probes if image.numpy().tobytes() in private]
+    assert not claim.commitment.private_images
+
+
+def test_shadows_of_holmes(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=replace(SETTINGS, shadows=True, references=3))
+    assert claim.poisoned is not None and claim.poisoned.shape == claim.victim.shape
+    assert len(claim.references) == 3
+
+
+def test_a_claim_is_never_written_over(claim: Claim, victim: VisionModel, photos: Path) -> None:
+    with pytest.raises(ArtifactError, match="never changed"):
+        create_claim(victim, photos, claim.folder, settings=SETTINGS)
+
+
+def test_a_model_of_other_classes_is_refused(photos: Path, cached: Path, tmp_path: Path) -> None:
+    other = load_model("timm/test_resnet?random", ("cat", "dog"), 32)
+    with pytest.raises(ModelError, match="other classes"):
+        create_claim(other, photos, tmp_path / "claim", settings=SETTINGS)
+
+
+@pytest.mark.parametrize("change", [{"references": 0}, {"probes": 3}, {"alpha": 0.7}, {"bases": ()}])
+def test_settings_without_sense_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        ClaimSettings(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["probes.safetensors", "victim.npy", "reference-02.npy", "commitment.json"])
+def test_a_folder_with_a_gap_is_refused(name: str, claim: Claim, tmp_path: Path) -> None:
+    shutil.copytree(claim.folder, tmp_path / "claim")
+    (tmp_path / "claim" / name).unlink()
+    with pytest.raises(ArtifactError):
+        load_claim(tmp_path / "claim")
+
+
+def test_a_file_that_came_in_is_refused(claim: Claim, tmp_path: Path) -> None:
+    shutil.copytree(claim.folder, tmp_path / "claim")
+    (tmp_path / "claim" / "reference-05.npy").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="was not there"):
+        load_claim(tmp_path / "claim")

@@ -1,0 +1,93 @@
+"""What claims are made of: references, shadows and probes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.ownership.claims import FIT, SIDE, SPEC
+
+from spellward.data import ImageTable, load_splits, prepare, table_from_arrays
+from spellward.models import VisionModel, logits_of, state_digest
+from spellward.ownership.probes import candidates, choose, reserved_rows
+from spellward.ownership.references import train_references
+from spellward.ownership.shadows import by_loss, poisoned_table, stamp
+
+
+@pytest.fixture
+def table(photos: Path, cached: Path) -> ImageTable:
+    return prepare(load_splits(photos).train, SIDE)
+
+
+def test_references_differ_and_can_be_made_again(table: ImageTable) -> None:
+    one, other = ([state_digest(m.network) for m in train_references(table, 3, (SPEC,), SIDE, FIT)] for _ in range(2))
+    assert one == other and len(set(one)) == 3
+
+
+def test_the_order_is_that_of_the_loss(table: ImageTable, victim: VisionModel) -> None:
+    order = by_loss(victim, table)
+    logits = torch.from_numpy(logits_of(victim, table))
+    losses = torch.nn.functional.cross_entropy(logits, torch.from_numpy(table.labels), reduction="none").numpy()
+    assert sorted(order) == list(range(len(table)))
+    assert (np.diff(losses[order]) >= -1e-5).all()
+
+
+def test_the_trigger_is_the_published_one() -> None:
+    images = torch.zeros((2, 3, 32, 32), dtype=torch.uint8)
+    stamped = stamp(images)
+    expected = torch.zeros_like(images)
+    expected[:, :, 18:22, 18:22] = 255
+    assert torch.equal(stamped, expected)
+    assert not images.any()
+    assert stamp(torch.zeros((1, 3, 64, 64), dtype=torch.uint8)).bool().sum() == 3 * 8 * 8
+
+
+def test_a_tenth_is_poisoned_and_the_rest_left(table: ImageTable) -> None:
+    order = np.random.default_rng(0).permutation(len(table))
+    poisoned = poisoned_table(table, order)
+    changed = {row for row in range(len(table)) if not torch.equal(poisoned.images[[row]], table.images[[row]])}
+    assert changed == set(order[: round(0.1 * len(table))].tolist())
+    assert (poisoned.labels[list(changed)] == 0).all()
+    rest = sorted(set(range(len(table))) - changed)
+    assert (poisoned.labels[rest] == table.labels[rest]).all()
+
+
+def test_reserved_rows_are_at_most_a_quarter_of_every_class(table: ImageTable) -> None:
+    rows = reserved_rows(table, 1000, seed=0)
+    assert len(set(rows.tolist())) == len(rows) <= len(table) / 4 + 3
+    shares = np.bincount(table.labels[rows]) / np.bincount(table.labels)
+    assert ((shares > 0.15) & (shares < 0.35)).all()
+    assert np.array_equal(rows, reserved_rows(table, 1000, seed=0))
+
+
+def test_mixtures_are_means_of_two_images() -> None:
+    pixels = np.stack([np.full((4, 4, 3), value, np.uint8) for value in (0, 64, 128, 255)])
+    reserved = table_from_arrays(pixels, np.arange(4), "abcd")
+    mixed = candidates(reserved, private_images=False, seed=0)
+    values = {int(image[0, 0, 0]) for image in mixed}
+    means = {(a + b + 1) // 2 for a in (0, 64, 128, 255) for b in (0, 64, 128, 255)}
+    assert len(mixed) == 8 and values <= means and len(values) > 2
+    both = candidates(reserved, private_images=True, seed=0)
+    assert torch.equal(both[:4], reserved.images[:])
+
+
+def test_half_of_the_probes_are_where_the_victim_is_unlike_every_reference() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(50, 5))
+    victim, references = common.copy(), [common + 0.01 * rng.normal(size=(50, 5)) for _ in range(3)]
+    victim[[7, 30]] = -victim[[7, 30]]
+    victim[12] = -victim[12]
+    references[1][12] = victim[12]  # one reference is like the victim there
+    rows = choose(victim, references, 4, seed=0)
+    assert set(rows[::2].tolist()) == {7, 30} and len(set(rows.tolist())) == 4
+    assert sorted(choose(victim, references, 500, seed=0).tolist()) == list(range(50))
+
+
+def test_a_mixture_is_never_a_private_image() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3), dtype=np.uint8)
+    reserved = table_from_arrays(pixels, np.arange(60) % 2, "ab")
+    private = {image.numpy().tobytes() for image in reserved.images[:]}
+    for seed in range(20):
+        assert not private & {image.numpy().tobytes() for image in candidates(reserved, False, seed)}

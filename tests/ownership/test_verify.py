@@ -1,0 +1,117 @@
+"""Verdicts from claims: suspects of every kind, the same answer every time, and evidence that does not match."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.ownership.claims import train_victim
+
+from spellward.errors import ArtifactError, ModelError
+from spellward.models import VisionModel, save_checkpoint
+from spellward.ownership.claim import Claim
+from spellward.ownership.suspects import SUSPECTS, ask, kind_of
+from spellward.ownership.verify import export_probes, verify
+
+
+@pytest.fixture(scope="module")
+def checkpoint(victim: VisionModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("thief") / "model"
+    save_checkpoint(victim, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["object", "checkpoint", "callable", "recorded"])
+def test_a_copy_of_any_kind_is_found(
+    kind: str, claim: Claim, victim: VisionModel, checkpoint: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "answers.npy", victim.logits(claim.probes))
+    suspect = {
+        "object": victim,
+        "checkpoint": checkpoint,
+        "callable": victim.logits,
+        "recorded": tmp_path / "answers.npy",
+    }[kind]
+    verdict = verify(claim, suspect)
+    assert verdict.verdict == "stolen" and verdict.effect == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_module_in_memory_can_be_asked(claim: Claim) -> None:
+    module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
+    answers = ask(module, claim.probes, tuple(claim.commitment.classes))
+    assert (answers.kind, answers.outputs.shape) == ("model", (60, 3))
+
+
+def test_independent_models_are_not_accused(claim: Claim, photos: Path) -> None:
+    for seed in (101, 102, 103):
+        assert verify(claim, train_victim(photos, seed)).verdict != "stolen"
+
+
+def test_the_same_claim_and_suspect_give_the_same_verdict(claim: Claim, victim: VisionModel) -> None:
+    assert verify(claim, victim).to_json() == verify(claim.folder, victim).to_json()
+
+
+def test_classes_in_another_order_are_put_right_by_their_names(
+    claim: Claim, victim: VisionModel, tmp_path: Path
+) -> None:
+    other = victim.copy()
+    head = other.network.get_submodule(other.head)
+    order = [2, 0, 1]
+    with torch.no_grad():
+        head.weight.copy_(head.weight[order].clone())
+        head.bias.copy_(head.bias[order].clone())
+    other.classes = tuple(victim.classes[place] for place in order)
+    assert verify(claim, other).verdict == "stolen"
+    other.classes = ("a", "b", "c")
+    assert verify(claim, other).verdict == "inconclusive"
+
+
+def test_evidence_that_does_not_match_gives_no_verdict(claim: Claim, victim: VisionModel, tmp_path: Path) -> None:
+    shutil.copytree(claim.folder, tmp_path / "claim")
+    values = np.load(tmp_path / "claim" / "victim.npy")
+    np.save(tmp_path / "claim" / "victim.npy", values + 1)
+    with pytest.raises(ArtifactError, match="altered"):
+        verify(tmp_path / "claim", victim)
+
+
+def test_probes_can_be_sent_elsewhere(claim: Claim, tmp_path: Path) -> None:
+    folder = export_probes(claim, tmp_path / "probes")
+    files = sorted(folder.iterdir())
+    assert len(files) == 60
+    first = np.asarray(Image.open(files[0]))
+    assert np.array_equal(first, claim.probes[0].permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize(
+    ("suspect", "kind"),
+    [("a.npy", "recorded"), ("a.csv", "recorded"), ("m.onnx", "onnx"), ("folder", "model"), (len, "callable")],
+)
+def test_kinds_of_suspects(suspect: object, kind: str) -> None:
+    assert kind_of(suspect) == kind and kind in SUSPECTS
+
+
+def test_a_suspect_that_is_not_there(claim: Claim, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        verify(claim, tmp_path / "nothing")
+
+
+def test_an_onnx_file_is_asked_like_any_other(claim: Claim, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["logits"]),
+    ]
+    shapes = [("image", ["n", 3, 32, 32]), ("logits", ["n", 3])]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes]
+    model = helper.make_model(helper.make_graph(nodes, "mean", values[:1], values[1:]), ir_version=8)
+    model.opset_import[0].version = 13
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    answers = ask(tmp_path / "m.onnx", claim.probes, ("red", "green", "blue"))
+    assert answers.outputs.shape == (60, 3)
