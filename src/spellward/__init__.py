@@ -8,8 +8,9 @@ The stages, in the order in which imports go:
     data         any source -> splits -> images in one store      (`load_splits`)
     models       any spec -> model; the one `fit`                 (`load_model`)
     editors      a prompt and an image -> an edited image         (`load_editor`)
-    attacks      what a thief would try
-    locking      `lock`, `unlock`, `score`
+    attacks      what a thief would try: unlocking a model, stealing one
+    locking      `lock`, `unlock`, `score`, `attack`
+    ownership    `create_claim`, `verify`, and `judge` for recorded outputs
     reports      results -> tables, figures, one HTML file
     cli          the command `spellward`
 
@@ -42,10 +43,16 @@ if TYPE_CHECKING:
     from spellward.errors import SpellwardError as SpellwardError
     from spellward.errors import StorageError as StorageError
     from spellward.keys import Key as Key
+    from spellward.locking.attacking import attack as attack
     from spellward.locking.lock import lock as lock
     from spellward.locking.scoring import score as score
     from spellward.locking.unlock import unlock as unlock
     from spellward.models import load_model as load_model
+    from spellward.ownership.claim import create_claim as create_claim
+    from spellward.ownership.claim import load_claim as load_claim
+    from spellward.ownership.judge import judge as judge
+    from spellward.ownership.verdict import Verdict as Verdict
+    from spellward.ownership.verify import verify as verify
 
     __version__: str
 
@@ -59,12 +66,18 @@ _HOMES = {
     "ModelError": "spellward.errors",
     "SpellwardError": "spellward.errors",
     "StorageError": "spellward.errors",
+    "Verdict": "spellward.ownership.verdict",
+    "attack": "spellward.locking.attacking",
+    "create_claim": "spellward.ownership.claim",
+    "judge": "spellward.ownership.judge",
+    "load_claim": "spellward.ownership.claim",
     "load_editor": "spellward.editors",
     "load_model": "spellward.models",
     "load_splits": "spellward.data",
     "lock": "spellward.locking.lock",
     "score": "spellward.locking.scoring",
     "unlock": "spellward.locking.unlock",
+    "verify": "spellward.ownership.verify",
 }
 __all__ = sorted(_HOMES)
 
