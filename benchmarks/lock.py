@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results" / "lock.json"
 README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
 DATA = ("sample:fashion", "sample:clipart")
-RECIPE_NAMES = ("decoy", "edited-only")
+RECIPE_NAMES = ("decoy", "hardened", "edited-only")
 
 
 def benchmark_key(run: int) -> Key:

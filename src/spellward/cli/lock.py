@@ -46,7 +46,9 @@ def lock_command(
     editor: Annotated[
         str, typer.Option("--editor", help="mini (bundled), instruct-pix2pix, img2img:ID, or a diffusers pipeline.")
     ] = "mini",
-    recipe: Annotated[str, typer.Option("--recipe", help="decoy, or edited-only (as published).")] = "decoy",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="decoy, hardened (against fine-tuning), or edited-only (as published).")
+    ] = "decoy",
     salt: Annotated[bool, typer.Option(help="Salt the spell, so that the right words alone open nothing.")] = True,
     strength: Annotated[
         float | None, typer.Option("--strength", min=0.0, max=1.0, help="Blend with the edit; 1 is the edit alone.")

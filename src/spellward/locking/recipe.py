@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -50,10 +50,13 @@ class Recipe:
         return max(self.variants, min(wanted, MOST_VARIANTS))
 
 
+_DECOY = Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
-    "decoy": Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000),
+    "decoy": _DECOY,
+    "hardened": replace(_DECOY, name="hardened", version=1, thief=ThiefSettings(every=2)),
 }
+"""`edited-only` is what was published; `decoy` adds decoys, `hardened` a simulated thief on top of them."""
 DEFAULT_RECIPE = "decoy"
 
 
