@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spellward.cli import attack, cache, claim, demo, edit, key, lock, predict, score, verify, verify_outputs
+from spellward.cli import attack, cache, claim, demo, edit, key, lock, predict, score, steal, verify, verify_outputs
 from spellward.errors import SpellwardError
 
 APPS = (
@@ -26,6 +26,7 @@ APPS = (
     claim.app,
     verify.app,
     verify_outputs.app,
+    steal.app,
     edit.app,
     key.app,
     cache.app,

@@ -1,0 +1,111 @@
+"""What a thief of a model has, and the one way in which thieves here train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import Tensor
+
+from spellward.artifacts import cache_root, private_folder, run_name
+from spellward.data import ImageTable
+from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of, state_digest
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """What a thief has besides the victim.
+
+    Attributes:
+        images: Labelled images; attacks by queries send these and never read their labels.
+        base: Spec of the public base that students start from.
+        other: Spec of another architecture.
+        queries: Questions to the victim; with fewer images each is asked about in several augmented forms.
+        fit: How students and thieves train.
+        seed: Of everything that is drawn.
+        report: Told about progress.
+    """
+
+    images: ImageTable
+    base: Any = "bundled"
+    other: Any = "torchvision/squeezenet1_1?random"
+    queries: int = 5000
+    fit: FitSettings = field(default_factory=FitSettings)
+    seed: int = 0
+    report: Report | None = None
+
+
+class Taught:
+    """Images with the distributions that a victim gave for them, as training examples."""
+
+    def __init__(self, images: ImageTable, targets: np.ndarray) -> None:
+        if len(images) != len(targets):
+            raise ValueError(f"Got {len(images)} images but {len(targets)} answers.")
+        self._images, self._targets = images, torch.from_numpy(targets.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batch(self, indices: list[int], epoch: int) -> Batch:
+        """The rows as they are; labels are those that the victim gave."""
+        rows = np.asarray(indices)
+        targets = self._targets[rows]
+        return Batch(
+            pixels=self._images.images[rows],
+            targets=targets,
+            labels=targets.argmax(dim=1),
+            decoy=torch.zeros(len(rows), dtype=torch.int64),
+        )
+
+
+def student(spec: Any, victim: VisionModel, means: Means) -> VisionModel:
+    """An untaught model with the victim's classes and input size."""
+    return load_model(spec, victim.classes, victim.input_size, means.seed)
+
+
+def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Means, **changes: Any) -> VisionModel:
+    """Trains a model in place on images with target distributions; a run that was made before is loaded.
+
+    Args:
+        model: Changed in place.
+        images: What to learn from.
+        targets: float [N, K] distributions over the classes.
+        means: How.
+        changes: Fields of `FitSettings` that the attack sets itself.
+    """
+    settings = replace(means.fit, seed=means.seed, **changes).resolved(len(images))
+    digest = run_name("targets", np.asarray(targets, np.float32).tobytes().hex())
+    run = run_name(
+        "stealing", state_digest(model.network), model.input_size, images.fingerprint, digest, asdict(settings)
+    )
+    report = means.report
+    fit(
+        model,
+        Taught(images, targets),
+        settings,
+        folder=private_folder(cache_root() / "runs" / f"steal-{run}"),
+        report=None if report is None else lambda done, total: report("Training the thief's model", done, total),
+    )
+    model.network.to(memory_format=torch.contiguous_format)
+    return model
+
+
+def answers(victim: VisionModel, images: ImageTable) -> np.ndarray:
+    """The victim's probabilities, float64 [N, K]: all that an attack by queries sees of it."""
+    return np.asarray(softmax(logits_of(victim, images).astype(np.float64), axis=1))
+
+
+def true_targets(images: ImageTable) -> np.ndarray:
+    """The labels as distributions, float64 [N, K]."""
+    return np.asarray(np.eye(len(images.classes))[images.labels])
+
+
+def parameters(model: VisionModel) -> dict[str, Tensor]:
+    """Weight matrices and filters by name (no biases, no norms)."""
+    return {name: value for name, value in model.network.named_parameters() if value.ndim > 1}
