@@ -1,6 +1,7 @@
 """lock, score, predict and edit from the command line, on a few images of one's own."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -91,3 +92,45 @@ def test_mistakes_are_answered_by_one_sentence(
         said = re.sub(r"\s+", " ", capsys.readouterr().err)
         assert expected in said, said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--spell", "with fog"], ["--editor", "mini"], ["--strength", "0.5"], ["--steps", "2"], ["--no-salt"]],
+)
+def test_what_the_key_settles_is_no_option_beside_it(option: list[str], locked: Path, tmp_path: Path) -> None:
+    key = str(locked.with_name("model.key"))
+    result = runner.invoke(app, ["lock", "sample:fashion", "--key", key, "-o", str(tmp_path / "new"), *option])
+    assert result.exit_code == 2 and "key settles" in result.output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("option", [["--spell", "with fog"], ["--size", "100000"]])
+def test_an_edit_takes_a_key_or_a_spell(option: list[str], locked: Path, photos: Path, tmp_path: Path) -> None:
+    words = ["edit", str(photos / "red" / "0.png"), "--key", str(locked.with_name("model.key"))]
+    assert runner.invoke(app, [*words, "-o", str(tmp_path / "x.png"), *option]).exit_code == 2
+
+
+def test_a_spell_in_the_environment_is_a_default_that_a_key_overrides(
+    locked: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPELLWARD_SPELL", "with fog")
+    words = ["edit", str(photos / "red" / "0.png"), "--key", str(locked.with_name("model.key"))]
+    assert runner.invoke(app, [*words, "-o", str(tmp_path / "x.png")]).exit_code == 0
+
+
+def test_top_ends_at_the_number_of_classes(locked: Path, photos: Path) -> None:
+    words = ["predict", str(locked), str(photos / "red" / "0.png"), "--top", "9", "--format", "csv"]
+    lines = runner.invoke(app, words).stdout.strip().splitlines()
+    assert [line.count(",") for line in lines] == [6, 6]
+
+
+def test_a_file_name_that_is_no_text_is_written_with_escapes(locked: Path, photos: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9.png")
+    try:
+        odd.write_bytes((photos / "red" / "0.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    result = runner.invoke(app, ["predict", str(locked), str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["predictions"][0]["file"].endswith("caf\\xe9.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ app = typer.Typer()
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
 _IMAGES, _EPOCHS = 2000, 10
+_CLAIM_IMAGES, _CLAIM_EPOCHS, _CLAIM_SIDE = 1500, 8, 32
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
@@ -26,10 +28,11 @@ def demo_command(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=100, help="Training images.")] = _IMAGES,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = _EPOCHS,
+    claim: Annotated[bool, typer.Option(help="Claim a model, too, and verify two thieves and an innocent.")] = True,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Lock a model on bundled images, show what it is worth with and without the key, and write a report."""
+    """Lock a model on bundled images and show what it is worth; claim another, steal it, and verify the thieves."""
     from spellward.data import prepare
     from spellward.keys import Key
     from spellward.locking.lock import lock
@@ -82,9 +85,57 @@ def demo_command(
         best = next(unlock(locked, key, editor=result.editor if key else None).predict(clean).top(1))[0]
         answers[name] = best[0]
         say(f"   {name}: {best[0]} ({best[1]:.0%}); it is: {label}")
-    say(f"Report: {page}")
+    say(f"   Report: {page}")
+    verdicts: dict[str, str] = {}
+    if claim:
+        with stages(quiet or as_json) as report:
+            verdicts = _claim_story(folder, say, report)
     if as_json:
-        options.print_record({**figures, "label": label, **answers, "report": str(page)}, True)
+        options.print_record({**figures, "label": label, **answers, "report": str(page), **verdicts}, True)
+
+
+def _claim_story(folder: Path, say: Callable[[str], None], report: Callable[[str, int, int], None]) -> dict[str, str]:
+    """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from spellward.attacks.stealing.means import Means
+    from spellward.attacks.stealing.table import STEALING
+    from spellward.data import load_splits, prepare
+    from spellward.models import FitSettings
+    from spellward.ownership.claim import ClaimSettings, create_claim
+    from spellward.ownership.references import fine_tuned
+    from spellward.ownership.verify import verify
+    from spellward.reports.claim_report import verdict_folder, write_claim_report
+
+    say("4. Claiming another model, before it is released: 6 references, 150 probes, a signed commitment.")
+    splits = load_splits("sample:fashion")
+    order = np.random.default_rng(0).permutation(len(splits.train))
+    own, others = (splits.train.select(np.sort(order[first : first + _CLAIM_IMAGES])) for first in (0, _CLAIM_IMAGES))
+    fit = FitSettings(epochs=_CLAIM_EPOCHS)
+    victim = fine_tuned("bundled", prepare(own, _CLAIM_SIDE), _CLAIM_SIDE, replace(fit, seed=1), "The model", report)
+    claim = create_claim(
+        victim, replace(splits, train=own), folder / "claim", settings=ClaimSettings(fit=fit), report=report
+    )
+    say(
+        f"5. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
+    )
+    table = prepare(others, _CLAIM_SIDE)
+    means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)
+    models = {
+        "fine-tuned copy": STEALING["fine-tune"].run(victim, means),
+        "student of its answers": STEALING["soft-label"].run(victim, means),
+        "innocent model": fine_tuned("bundled", table, _CLAIM_SIDE, replace(fit, seed=3), "Innocent model", report),
+    }
+    verdicts: dict[str, str] = {}
+    for name, model in models.items():
+        verdict = verify(claim, model)
+        page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
+        verdicts[name] = verdict.verdict
+        effect = "none" if verdict.effect is None else f"{verdict.effect:.2f}"
+        say(f"   {name}: {verdict.verdict} (effect {effect}); report: {page}")
+    return verdicts
 
 
 def _silence(_: str) -> None:

@@ -21,6 +21,7 @@ app = typer.Typer()
     ),
 )
 def edit_command(
+    context: typer.Context,
     image: Annotated[Path, typer.Argument(help="Image file.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file for the edited image.")],
     spell: Annotated[str | None, typer.Option("--spell", envvar=options.SPELL_VARIABLE, help="Prompt.")] = None,
@@ -28,13 +29,17 @@ def edit_command(
     editor: Annotated[
         str, typer.Option("--editor", help="mini, instruct-pix2pix, img2img:ID, or a pipeline.")
     ] = "mini",
-    size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the square image that is edited.")] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=16, max=2048, help="Side of the square image that is edited.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Edit one image with a spell (unsalted) or with a key."""
     from spellward.keys import Key
     from spellward.locking.predict import edit_file
 
+    if key is not None:
+        options.refuse_beside_key(context, "spell", "editor")
     used = options.load_key(key) if key else Key(options.spell_or_ask(spell), salt=None, seed=0, editor=editor)
     if size is not None:
         used = used.with_(resolution=size)

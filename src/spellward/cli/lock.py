@@ -31,6 +31,7 @@ DataArgument = Annotated[
     ),
 )
 def lock_command(
+    context: typer.Context,
     data: DataArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the locked model; the key goes to OUTPUT.key.")
@@ -72,7 +73,6 @@ def lock_command(
     quiet: QuietOption = False,
 ) -> None:
     """Lock a model: fine-tune it so that it works only on images edited with the spell."""
-    from spellward.errors import KeyRefusedError
     from spellward.keys import Key
     from spellward.locking.lock import lock
     from spellward.locking.recipe import RECIPES
@@ -82,9 +82,8 @@ def lock_command(
 
     if recipe not in RECIPES:
         raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
-    if key is not None and spell is not None:
-        raise KeyRefusedError("Give either --key or --spell, not both.")
     if key is not None:
+        options.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")
         used = options.load_key(key)
     else:
         fields: dict[str, Any] = {} if salt else {"salt": None}

@@ -45,6 +45,20 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *(f"  $ {line}" for line in lines)])
 
 
+def refuse_beside_key(context: typer.Context, *names: str) -> None:
+    """Ends with exit code 2 if options were typed that the key settles already.
+
+    What stands in the environment is a default and does not count.
+
+    Raises:
+        typer.BadParameter: Naming the first such option.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"The key settles --{name.replace('_', '-')}. Leave it out, or leave --key out.")
+
+
 def print_record(record: dict[str, Any], as_json: bool) -> None:
     """Prints a flat record on stdout: one JSON object, or a line for each field that is not `None`."""
     if as_json:

@@ -53,6 +53,7 @@ def predict_command(
     form = Format.json if as_json else form
     files = image_files(images)
     unlocked = unlock(locked, options.load_key(key) if key else None)
+    top = min(top, len(unlocked.model.classes))
     rows: list[dict[str, Any]] = []
     edit_seconds = model_seconds = 0.0
     with stages(quiet or form is Format.json) as report:
@@ -60,7 +61,7 @@ def predict_command(
             edit_seconds += predictions.edit_seconds
             model_seconds += predictions.model_seconds
             for path, best in zip(paths, predictions.top(top), strict=True):
-                rows.append({"file": str(path), "classes": [{"class": name, "probability": p} for name, p in best]})
+                rows.append({"file": _text(path), "classes": [{"class": name, "probability": p} for name, p in best]})
             report("Predicting", len(rows), len(files))
     cost = {"edit_ms_per_image": 1e3 * edit_seconds / len(rows), "model_ms_per_image": 1e3 * model_seconds / len(rows)}
     _print(rows, form, top, {"predictions": rows, **cost})
@@ -88,6 +89,11 @@ def _print(rows: list[dict[str, Any]], form: Format, top: int, document: dict[st
         for row in rows:
             answers = ", ".join(f"{one['class']} {one['probability']:.1%}" for one in row["classes"])
             typer.echo(f"{row['file']}  {answers}")
+
+
+def _text(path: Path) -> str:
+    """A file's name as text; bytes that are no UTF-8 become hexadecimal escapes."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _flat(row: dict[str, Any]) -> Iterator[str]:
