@@ -1,4 +1,4 @@
-"""Decoys: in the planned shares, from the planned rows, and never the key. (See also test_decoys_and_metrics.py.)"""
+"""Decoys: in the planned shares, from the planned rows, and never the key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spellward.attacks.unlocking.cheap_filters import FILTERS
+from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS
 from spellward.data import ImageTable, table_from_arrays
 from spellward.keys import Key
 from spellward.locking import decoys
@@ -140,3 +141,16 @@ def test_all_or_none_may_be_clean(share: float) -> None:
     plan = plan_decoys(40, KEY, planned, seed=0)
     source = DecoySource(numbered(40, 10), numbered(40, 100).subset(plan.edited_rows), plan, mix)
     assert (source.draw(99, np.random.default_rng(0))[2] == bool(share)).all()
+
+
+def test_prompts_of_training_and_of_scoring_are_apart() -> None:
+    assert not set(DECOY_PROMPTS) & set(UNRELATED_PROMPTS)
+
+
+@pytest.mark.parametrize("salt", [None, bytes(16)])
+def test_no_decoy_is_the_key_itself(salt: bytes | None) -> None:
+    key = Key(DECOY_PROMPTS[3], salt=salt)
+    plan = plan_decoys(2000, key, DecoyMix(), seed=1)
+    assert plan == plan_decoys(2000, key, DecoyMix(), seed=1)
+    edits = zip(plan.prompts, plan.salts, plan.filters, strict=True)
+    assert not any(prompt == key.prompt and used == salt and name is None for prompt, used, name in edits)
