@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-ownership bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m pip install -e '.[dev,editor]'
 	touch $@
 
-demo: $(STAMP) ## Lock, score and report on the bundled sample, offline
+demo: $(STAMP) ## Both stories on the bundled sample, offline: lock and score, claim and verify
 	.venv/bin/spellward demo
 
 lint: $(STAMP) ## Style and types
@@ -48,6 +48,15 @@ editor: .venv/.installed-editor ## Train the bundled editor anew
 bench-lock: $(STAMP) ## The locking figures of the README
 	$(PYTHON) benchmarks/lock.py
 
+bench-attacks: $(STAMP) ## What a thief gets out of the benchmark's locks (run bench-lock first)
+	$(PYTHON) benchmarks/attacks.py
+
+bench-ownership: $(STAMP) ## A zoo of stolen and innocent models, judged by every method
+	$(PYTHON) benchmarks/ownership.py
+
+bench-memory: $(STAMP) ## Peak memory of a lock, by the number of images
+	$(PYTHON) benchmarks/memory.py
+
 bench-editor: .venv/.installed-editor ## Fidelity and speed of the bundled editor (needs Debian's openclipart-png)
 	$(PYTHON) benchmarks/editor.py
 
@@ -56,7 +65,6 @@ bench-training: $(STAMP) ## Images a second of fit, beside a bare training loop
 
 bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
 	$(PYTHON) benchmarks/diffusion_speed.py
-
 
 samples: $(STAMP) ## Build the bundled samples anew from two Debian packages
 	$(PYTHON) benchmarks/build_samples.py

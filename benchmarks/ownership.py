@@ -32,7 +32,7 @@ from spellward.ownership.references import fine_tuned
 
 RESULTS = Path(__file__).parent / "results" / "ownership.json"
 README = Path(__file__).parents[1] / "README.md"
-SIDE, EPOCHS = 32, 6
+SIDE, EPOCHS = 32, 5
 OTHER = "torchvision/squeezenet1_1?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
 """What innocent models start from, in turns."""
