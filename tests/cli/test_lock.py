@@ -101,7 +101,7 @@ def test_mistakes_are_answered_by_one_sentence(
 def test_what_the_key_settles_is_no_option_beside_it(option: list[str], locked: Path, tmp_path: Path) -> None:
     key = str(locked.with_name("model.key"))
     result = runner.invoke(app, ["lock", "sample:fashion", "--key", key, "-o", str(tmp_path / "new"), *option])
-    assert result.exit_code == 2 and "key settles" in result.output
+    assert result.exit_code == 2 and "The key settles" in result.output
     assert not (tmp_path / "new").exists()
 
 

@@ -19,6 +19,7 @@ from spellward.data import load_splits
 from spellward.errors import ArtifactError, StorageError
 from spellward.keys import Key
 from spellward.locking.lock import LockResult, lock
+from spellward.locking.recipe import RECIPES
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings, state_digest
 
@@ -58,7 +59,7 @@ def test_a_lock_that_was_killed_in_training_ends_with_the_same_weights(tmp_path:
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    splits = load_splits("sample:fashion", limit=30)
+    splits = tiny_splits(30, 20)
     key = Key("with oil pastel", salt=bytes(16), seed=7)
     real, budget = os.pwrite, [200_000]
 
@@ -137,7 +138,9 @@ def small_lock(output: Path, stop_at: int | None = None, **changes: Any) -> Lock
         if what == "Training" and done == stop_at:
             raise Stop
 
-    arguments = {"settings": FitSettings(epochs=3, batch_size=20), "input_size": 32, "report": report, **changes}
+    recipe = replace(RECIPES["decoy"], variants=1, fewest_edits=0)  # eight edits of each image take most of the time
+    settings = FitSettings(epochs=3, batch_size=20)
+    arguments = {"settings": settings, "recipe": recipe, "input_size": 32, "report": report, **changes}
     key, data = arguments.pop("key", KEY), arguments.pop("data", None) or tiny_splits(40, 20)
     return lock(SMALL, data, key, output, **arguments)
 

@@ -56,7 +56,7 @@ def refuse_beside_key(context: typer.Context, *names: str) -> None:
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"The key settles --{name.replace('_', '-')}. Leave it out, or leave --key out.")
+            raise typer.BadParameter(f"The key settles the {name}. Leave the option out, or leave --key out.")
 
 
 def print_record(record: dict[str, Any], as_json: bool) -> None:
