@@ -76,7 +76,7 @@ def scale(marks: Sequence[tuple[str, float, str]], threshold: float, threshold_n
         x, y = _LEFT + (value - low) * span, 20 + index * _ROW
         parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
         parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="6" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 12:.1f}" y="{y + 4}">{value:.2f}</text>')
+        parts.append(f'<text x="{x + 12:.1f}" y="{y + 4}">{round(value, 2) + 0.0:.2f}</text>')
     return "".join([*parts, "</svg>"])
 
 
