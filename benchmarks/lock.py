@@ -64,21 +64,25 @@ def one_lock(
 
 
 def spread(values: list[float]) -> str:
-    return f"{100 * np.mean(values):5.1f} ± {100 * np.std(values, ddof=1) if len(values) > 1 else 0:3.1f}"
+    around = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.1f}{around}"
 
 
 def table(results: dict[str, dict]) -> str:
     """Means and spread in per cent, as Markdown."""
     columns = ("vanilla", "up", "lp", "argmin", "leak", "wrong_best", "near_best", "salts_worst", "filters_best")
-    lines = ["| data | recipe | " + " | ".join(columns) + " | chance |", "|---" * (len(columns) + 3) + "|"]
+    lines = ["| data | recipe | keys | " + " | ".join(columns) + " | chance |", "|---" * (len(columns) + 4) + "|"]
     for data in dict.fromkeys(key.split("/")[0] for key in results):
-        vanilla = [one["figures"]["accuracy"] for key, one in results.items() if key.startswith(f"{data}/vanilla")]
         for name in RECIPE_NAMES:
-            runs = [one["figures"] for key, one in results.items() if key.startswith(f"{data}/{name}/")]
-            if not runs:
+            found = {
+                key.split("/")[2]: one["figures"] for key, one in results.items() if key.startswith(f"{data}/{name}/")
+            }
+            if not found:
                 continue
-            cells = [spread(vanilla)] + [spread([run[column] for run in runs]) for column in columns[1:]]
-            lines.append(f"| {data} | {name} | " + " | ".join(cells) + f" | {100 * runs[0]['chance']:.1f} |")
+            vanilla = [results[f"{data}/vanilla/{run}"]["figures"]["accuracy"] for run in found]  # the same runs
+            cells = [spread(vanilla), *(spread([one[column] for one in found.values()]) for column in columns[1:])]
+            chance = 100 * next(iter(found.values()))["chance"]
+            lines.append(f"| {data} | {name} | {len(found)} | {' | '.join(cells)} | {chance:.1f} |")
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,12 @@ def victim(means: Means) -> VisionModel:
 
 
 @pytest.mark.parametrize("name", list(STEALING))
-def test_thefts(name: str, victim: VisionModel, means: Means) -> None:
+def test_thefts(name: str, victim: VisionModel, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state_digest(victim.network)
     thief = STEALING[name].run(victim, means)
     assert state_digest(victim.network) == before
+    # In an empty cache, or the run would be loaded and not made again.
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     assert state_digest(STEALING[name].run(victim, means).network) == state_digest(thief.network)
     assert thief.classes == victim.classes and thief.input_size == victim.input_size
     assert all(value.requires_grad for value in thief.network.parameters())
@@ -90,6 +93,30 @@ def test_a_new_head_alone_leaves_the_body(victim: VisionModel, means: Means) -> 
     own = victim.network.state_dict()
     changed = {name for name, value in thief.network.state_dict().items() if not torch.equal(value, own[name])}
     assert changed and all(name.startswith(victim.head) for name in changed)
+
+
+def test_a_run_with_a_frozen_body_is_not_taken_for_another(victim: VisionModel, means: Means) -> None:
+    # With a single epoch both thefts begin with the same weights and train with the same settings.
+    short = replace(means, fit=replace(FIT, epochs=1))
+    head, strong = (STEALING[name].run(victim, short) for name in ("fine-tune-head", "fine-tune-strong"))
+    assert state_digest(head.network) != state_digest(strong.network)
+
+
+def test_a_hard_label_thief_learns_from_classes_alone(
+    victim: VisionModel, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: dict[str, np.ndarray] = {}
+
+    def watch(model: VisionModel, images: ImageTable, targets: np.ndarray, *_: object, **__: object) -> VisionModel:
+        learnt[name] = targets
+        return model
+
+    monkeypatch.setattr(distillation, "train", watch)
+    for name in ("hard-label", "soft-label"):
+        STEALING[name].run(victim, means)
+    assert set(np.unique(learnt["hard-label"])) == {0.0, 1.0}
+    assert not np.isin(learnt["soft-label"], [0.0, 1.0]).all()  # the watch does see soft scores where there are some
+    assert (learnt["hard-label"].argmax(axis=1) == learnt["soft-label"].argmax(axis=1)).all()
 
 
 def test_thefts_by_questions_never_read_labels(victim: VisionModel, means: Means) -> None:

@@ -62,10 +62,11 @@ def out_of_distribution(victim: VisionModel, means: Means) -> VisionModel:
 
 
 def data_free(victim: VisionModel, means: Means) -> VisionModel:
-    """As above, with half of the questions where an earlier student and the victim disagree the most.
+    """As above, with half of the questions about pictures that an earlier student is least sure of.
 
-    A black-box relative of data-free distillation (DFME, arXiv 2011.14779): pictures are drawn and selected, not
-    optimised, so it is weaker than with a generator.
+    A stand-in for data-free distillation (DFME, arXiv 2011.14779) without its generator: pictures are drawn and
+    selected, not optimised, and the student's doubt takes the place of its disagreement with the victim, which would
+    cost a question for each picture.
     """
     half = max(2, means.queries // 2)
     first = synthetic(half, victim.input_size, victim.classes, means.seed)

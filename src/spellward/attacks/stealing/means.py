@@ -81,8 +81,10 @@ def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Me
     """
     settings = replace(means.fit, seed=means.seed, **changes).resolved(len(images))
     digest = run_name("targets", np.asarray(targets, np.float32).tobytes().hex())
+    # What stays frozen names the run too: a new head alone and a new head with its body begin with the same weights.
+    frozen = [name for name, value in model.network.named_parameters() if not value.requires_grad]
     run = run_name(
-        "stealing", state_digest(model.network), model.input_size, images.fingerprint, digest, asdict(settings)
+        "stealing", state_digest(model.network), model.input_size, images.fingerprint, digest, asdict(settings), *frozen
     )
     report = means.report
     fit(
