@@ -22,7 +22,7 @@ from spellward.models import FitSettings, VisionModel, logits_of, state_digest
 
 SPEC = "timm/test_resnet?random"
 CLASSES = ("red", "green", "blue")
-FIT = FitSettings(epochs=6, batch_size=16, learning_rate=5e-3)
+FIT = FitSettings(epochs=12, batch_size=16, learning_rate=5e-3)
 
 
 def colours(count: int, seed: int) -> ImageTable:
