@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import termios
 import time
@@ -21,7 +22,7 @@ def on_terminal(arguments: list[str], answers: list[tuple[str, str]]) -> tuple[i
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-m", "spellward.cli.main", *arguments])
     printed, waiting, deadline = "", list(answers), time.monotonic() + 60
-    seen = 0
+    seen, last, typed = 0, "", time.monotonic()
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.05)[0]:
             try:
@@ -35,9 +36,15 @@ def on_terminal(arguments: list[str], answers: list[tuple[str, str]]) -> tuple[i
         unseen = not termios.tcgetattr(terminal)[3] & termios.ECHO
         if unseen and waiting and waiting[0][0] in printed[seen:]:
             seen = len(printed)
-            os.write(terminal, waiting.pop(0)[1].encode())
+            last, typed = waiting.pop(0)[1], time.monotonic()
+            os.write(terminal, last.encode())
+        elif last and not waiting and time.monotonic() - typed > 5:
+            typed = time.monotonic()
+            os.write(terminal, last.encode())  # as anyone would who sees nothing happen
+    else:
+        os.kill(child, signal.SIGKILL)
     # Closing the terminal first would hang up on a child that is still on its way out.
-    status = os.waitpid(child, 0)[1] if not waiting else 0
+    status = os.waitpid(child, 0)[1]
     os.close(terminal)
     assert not waiting, f"never asked for {waiting[0][0]!r}: {printed}"
     return os.waitstatus_to_exitcode(status), printed
