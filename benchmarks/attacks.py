@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_model as load_tensors
 
-from lock import README, benchmark_key
+from lock import benchmark_key
+from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS
@@ -91,14 +92,6 @@ def table(rows: dict[str, dict], budgets: list[float]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(text: str) -> None:
-    begin, end = "<!-- attack-table -->", "<!-- /attack-table -->"
-    page = README.read_text(encoding="utf-8")
-    if begin in page:
-        head, rest = page.split(begin)
-        README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str]]:
     """Yields row, lock, budget and attack for what is not there yet: the smallest budget of all locks first."""
     for share in options.budgets:
@@ -138,7 +131,7 @@ def main() -> None:
         RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)
     print(text)
-    put_into_readme(text)
+    put_table("attack", text)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
@@ -31,7 +32,6 @@ from spellward.locking.training import fit_lock, lock_examples
 from spellward.models import FitSettings, load_model, logits_of
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
-README = Path(__file__).parents[1] / "README.md"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
 DATA = ("sample:fashion", "sample:clipart")
 RECIPE_NAMES = ("decoy", "hardened", "edited-only")
@@ -86,13 +86,6 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(text: str) -> None:
-    begin, end = "<!-- lock-table -->", "<!-- /lock-table -->"
-    page = README.read_text(encoding="utf-8")
-    head, rest = page.split(begin)
-    README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def read_results() -> dict[str, dict]:
     """Finished runs by "data/recipe/run"."""
     return json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.is_file() else {}
@@ -129,7 +122,7 @@ def main() -> None:
                 document = {"editor": editor.fingerprint(), "versions": versions(), "runs": known}
                 RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(table(known))
-    put_into_readme(table(known))
+    put_table("lock", table(known))
 
 
 if __name__ == "__main__":

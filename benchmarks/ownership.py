@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.attacks.stealing.means import Means
@@ -31,7 +32,6 @@ from spellward.ownership.judge import METHODS, judge
 from spellward.ownership.references import fine_tuned
 
 RESULTS = Path(__file__).parent / "results" / "ownership.json"
-README = Path(__file__).parents[1] / "README.md"
 SIDE, EPOCHS = 32, 5
 OTHER = "torchvision/squeezenet1_1?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
@@ -111,14 +111,6 @@ def table(rows: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(text: str) -> None:
-    begin, end = "<!-- ownership-table -->", "<!-- /ownership-table -->"
-    page = README.read_text(encoding="utf-8")
-    if begin in page:
-        head, rest = page.split(begin)
-        README.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="sample:fashion")
@@ -161,7 +153,7 @@ def main() -> None:
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     text = table(known)
     print(text)
-    put_into_readme(text)
+    put_table("ownership", text)
 
 
 if __name__ == "__main__":

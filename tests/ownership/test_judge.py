@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from tests.ownership.simulator import World, softmax, world
 
 from spellward.errors import DataError
-from spellward.ownership import METHODS, Verdict, judge
+from spellward.ownership import METHODS, Control, Verdict, judge
 
 WORLDS = [
     {"rows": rows, "classes": classes, "references": references, "seed": seed, **kind}
@@ -138,3 +140,16 @@ def test_what_the_owner_gives_has_to_fit() -> None:
     for change in ({"method": "magic"}, {"alpha": 0.0}, {"alpha": 0.9}, {"method": "holmes"}):
         with pytest.raises(DataError):
             judge(made.victim, made.references, made.victim, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("p_value", "verdict"), [(0.009, "stolen"), (0.0001, "inconclusive"), (None, "inconclusive")])
+def test_a_control_that_is_clearly_accused_takes_the_verdict_back(
+    p_value: float | None, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One control in a hundred is accused by chance, so among ten the line is a tenth as high."""
+    innocent = [Control(f"control {number}", "not shown", 0.5, 0.0) for number in range(9)]
+    accused = Control("control 10", "stolen", p_value, 0.4)
+    module = sys.modules["spellward.ownership.judge"]  # the package has a function of the same name
+    monkeypatch.setattr(module, "run_controls", lambda *_: (*innocent, accused))
+    made = world(rows=400, classes=10, references=6, seed=3)
+    assert judge(made.victim, made.references, made.victim).verdict == verdict

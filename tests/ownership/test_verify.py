@@ -78,6 +78,20 @@ def test_evidence_that_does_not_match_gives_no_verdict(claim: Claim, victim: Vis
         verify(tmp_path / "claim", victim)
 
 
+def test_a_claim_of_another_version_gives_no_verdict(
+    claim: Claim, victim: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spellward.ownership.verify.versions", lambda: {"spellward": "99.0.0"})
+    with pytest.raises(ArtifactError, match=r"this is 99\.0\.0"):
+        verify(claim, victim)
+
+
+def test_a_claim_in_memory_is_held_against_what_was_published(claim: Claim, victim: VisionModel) -> None:
+    assert verify(claim, victim, published=claim.commitment.digest()).verdict == "stolen"
+    with pytest.raises(ArtifactError, match="published"):
+        verify(claim, victim, published="0" * 64)
+
+
 def test_probes_can_be_sent_elsewhere(claim: Claim, tmp_path: Path) -> None:
     folder = export_probes(claim, tmp_path / "probes")
     files = sorted(folder.iterdir())

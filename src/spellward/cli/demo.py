@@ -1,9 +1,8 @@
-"""`spellward demo`: the whole story on the bundled images, offline, with a report to look at."""
+"""`spellward demo`: both stories on the bundled images, offline; the first one, a lock, is told here."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ app = typer.Typer()
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
 _IMAGES, _EPOCHS = 2000, 10
-_CLAIM_IMAGES, _CLAIM_EPOCHS, _CLAIM_SIDE = 1500, 8, 32
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
@@ -33,6 +31,7 @@ def demo_command(
     quiet: QuietOption = False,
 ) -> None:
     """Lock a model on bundled images and show what it is worth; claim another, steal it, and verify the thieves."""
+    from spellward.cli.demo_claim import claim_story
     from spellward.data import prepare
     from spellward.keys import Key
     from spellward.locking.lock import lock
@@ -89,53 +88,9 @@ def demo_command(
     verdicts: dict[str, str] = {}
     if claim:
         with stages(quiet or as_json) as report:
-            verdicts = _claim_story(folder, say, report)
+            verdicts = claim_story(folder, say, report)
     if as_json:
         options.print_record({**figures, "label": label, **answers, "report": str(page), **verdicts}, True)
-
-
-def _claim_story(folder: Path, say: Callable[[str], None], report: Callable[[str, int, int], None]) -> dict[str, str]:
-    """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    from spellward.attacks.stealing.means import Means
-    from spellward.attacks.stealing.table import STEALING
-    from spellward.data import load_splits, prepare
-    from spellward.models import FitSettings
-    from spellward.ownership.claim import ClaimSettings, create_claim
-    from spellward.ownership.references import fine_tuned
-    from spellward.ownership.verify import verify
-    from spellward.reports.claim_report import verdict_folder, write_claim_report
-
-    say("4. Claiming another model, before it is released: 6 references, 150 probes, a signed commitment.")
-    splits = load_splits("sample:fashion")
-    order = np.random.default_rng(0).permutation(len(splits.train))
-    own, others = (splits.train.select(np.sort(order[first : first + _CLAIM_IMAGES])) for first in (0, _CLAIM_IMAGES))
-    fit = FitSettings(epochs=_CLAIM_EPOCHS)
-    victim = fine_tuned("bundled", prepare(own, _CLAIM_SIDE), _CLAIM_SIDE, replace(fit, seed=1), "The model", report)
-    claim = create_claim(
-        victim, replace(splits, train=own), folder / "claim", settings=ClaimSettings(fit=fit), report=report
-    )
-    say(
-        f"5. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
-    )
-    table = prepare(others, _CLAIM_SIDE)
-    means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)
-    models = {
-        "fine-tuned copy": STEALING["fine-tune"].run(victim, means),
-        "student of its answers": STEALING["soft-label"].run(victim, means),
-        "innocent model": fine_tuned("bundled", table, _CLAIM_SIDE, replace(fit, seed=3), "Innocent model", report),
-    }
-    verdicts: dict[str, str] = {}
-    for name, model in models.items():
-        verdict = verify(claim, model)
-        page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
-        verdicts[name] = verdict.verdict
-        effect = "none" if verdict.effect is None else f"{verdict.effect:.2f}"
-        say(f"   {name}: {verdict.verdict} (effect {effect}); report: {page}")
-    return verdicts
 
 
 def _silence(_: str) -> None:

@@ -1,4 +1,4 @@
-"""The one progress bar of this package's data stage: on the terminal's error stream, and only on a terminal."""
+"""How long work is shown: the data stage's own bar, on a terminal alone, and what callers may pass in instead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
+
+Report = Callable[[str, int, int], None]
+"""Told (what is being done, steps done, steps in all)."""
 
 
 @contextmanager

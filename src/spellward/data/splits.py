@@ -89,6 +89,15 @@ def stratified_split(
     return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
 
 
+def stratified_share(labels: np.ndarray, part: float, rng: np.random.Generator, fewest: int = 2) -> np.ndarray:
+    """Row numbers, sorted, of a share of every class of int64 [N] labels, at least `fewest` of each."""
+    rows = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        rows.append(members[: max(fewest, round(part * len(members)))])
+    return np.sort(np.concatenate(rows))
+
+
 def stratified_cap(labels: np.ndarray, limit: int, classes: Sequence[str], seed: int = 0) -> np.ndarray:
     """At most `limit` rows, each class in proportion (largest remainder) and with at least one; sorted int64.
 

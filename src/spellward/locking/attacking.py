@@ -13,8 +13,10 @@ import numpy as np
 from spellward.artifacts import cache_root, parse_json, private_folder, run_name, versions, write_json
 from spellward.attacks.unlocking.guessing import seen_through
 from spellward.attacks.unlocking.table import ATTACKS
-from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief, stratified
+from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief
 from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data.progress import Report
+from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.errors import ModelError
 from spellward.keys import Key
@@ -22,7 +24,6 @@ from spellward.locking import metrics
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
-from spellward.locking.lock import Report
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest
@@ -59,7 +60,7 @@ class Target:
     def thief(self, share: float, effort: str, seed: int) -> Thief:
         """A thief with labels for a share of every class, at least two images each; the others are unlabelled."""
         rng = np.random.default_rng([seed, 0x7E1F])
-        labelled = stratified(self.train.labels, share, rng)
+        labelled = stratified_share(self.train.labels, share, rng)
         others = np.setdiff1d(np.arange(len(self.train)), labelled)
         rest = rng.permutation(others if len(others) else labelled)
         return Thief(
@@ -142,8 +143,11 @@ def attack(
     unlocked = unlock(locked, key, editor=editor)
     editor = editor_for(key, editor or unlocked.editor)
     record = TrainingRecord.load(locked)
-    settings = record.settings if record else None
-    splits = data if isinstance(data, Splits) else _splits(data, settings.seed if settings else seed, record)
+    if isinstance(data, Splits):
+        splits = data
+    else:
+        limit = record.limit if record else None
+        splits = load_splits(data, seed=record.settings.seed if record else seed, limit=limit)
     model = unlocked.model
     if tuple(splits.classes) != model.classes:
         raise ModelError(
@@ -168,11 +172,12 @@ def attack(
             skipped[name] = str(error)
     if report is not None:
         report("Attacks", len(jobs), len(jobs))
-    up, honest = _honest_rows(target, key, editor, report)
+    few = some.subset(range(min(_HONEST_IMAGES, len(some))))
+    up, honest = _honest_rows(model, few, key, editor, report)
     return AttackReport(
         rows=tuple(rows),
         honest=honest,
-        wordings=_wordings(target),
+        wordings=_wordings(model, few, guesses),
         up=up,
         chance=float(np.bincount(some.labels).max() / len(some)),
         test_images=len(some),
@@ -193,10 +198,6 @@ def _checked(only: Sequence[str] | None, effort: str, budgets: Sequence[float]) 
     if not budgets or not all(0 < share < 1 for share in budgets):
         raise ValueError(f"A budget is a share of the training images, above 0 and below 1; got {list(budgets)}.")
     return names
-
-
-def _splits(data: Any, seed: int, record: TrainingRecord | None) -> Splits:
-    return load_splits(data, seed=seed, limit=record.limit if record else None)
 
 
 def _lacks_guesses(name: str, target: Target) -> bool:
@@ -233,11 +234,10 @@ def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, lock_
 
 
 def _honest_rows(
-    target: Target, key: Key, editor: Editor, report: Report | None
+    model: VisionModel, images: ImageTable, key: Key, editor: Editor, report: Report | None
 ) -> tuple[float, tuple[HonestRow, ...]]:
     up, rows = 0.0, []
-    few = target.test.subset(range(min(_HONEST_IMAGES, len(target.test))))
-    for done, total, name, accuracy in honest_use(target.model, key, editor, few):
+    for done, total, name, accuracy in honest_use(model, key, editor, images):
         if report is not None:
             report("Honest use", done, total)
         if done == 1:
@@ -247,9 +247,8 @@ def _honest_rows(
     return up, tuple(rows)
 
 
-def _wordings(target: Target) -> tuple[float, ...]:
-    few = target.test.subset(range(min(_HONEST_IMAGES, len(target.test))))
+def _wordings(model: VisionModel, images: ImageTable, guesses: Mapping[str, Sequence[Guess]]) -> tuple[float, ...]:
     return tuple(
-        metrics.accuracy(seen_through(target.model, guess)(few.images[:]), few.labels).value
-        for guess in target.guesses.get("near-wordings", ())
+        metrics.accuracy(seen_through(model, guess)(images.images[:]), images.labels).value
+        for guess in guesses.get("near-wordings", ())
     )

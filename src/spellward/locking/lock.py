@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from spellward.artifacts import cache_root, private_folder, run_name, storage_errors, versions
 from spellward.data import Splits, load_splits, prepare
+from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
@@ -33,8 +33,6 @@ from spellward.models import (
 
 _PENDING = "pending.key"
 _RANDOM = {"salt", "seed", "lock_id"}
-Report = Callable[[str, int, int], None]
-"""Told (what is being done, steps done, steps in all)."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spellward.attacks.unlocking.cheap_filters import FILTERS
-from spellward.attacks.unlocking.thief import stratified
 from spellward.attacks.unlocking.wrong_keys import near_wordings, unrelated_prompts
 from spellward.data import ImageTable
+from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.keys import Key
 from spellward.locking import metrics
@@ -121,7 +121,7 @@ def score_tables(
     """
     settings = settings or ScoreSettings()
     rng = np.random.default_rng([settings.seed, 0x5C0E])
-    thief = train.subset(stratified(train.labels, settings.probe_share, rng))
+    thief = train.subset(stratified_share(train.labels, settings.probe_share, rng))
     some = test.subset(np.sort(rng.permutation(len(test))[: settings.wrong_key_images]))
     trials = list(wrong_keys(key, editor, settings, rng))
     total = len(trials) + len(FILTERS) + 3

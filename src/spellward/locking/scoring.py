@@ -8,11 +8,11 @@ from typing import Any
 
 from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.errors import ModelError
 from spellward.keys import Key
-from spellward.locking.lock import Report
 from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings, VisionModel, fit, load_model

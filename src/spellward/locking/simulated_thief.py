@@ -105,8 +105,9 @@ class SimulatedThief:
         elif kind < settings.new_head + settings.stitched:
             count = int(rng.uniform(0.05, settings.deepest_cut) * len(self._body))
             front = self._body[: max(count, 1)]
+            replaced = {_module(name) for name in front}
             for name in own:
-                if name in front or _module(name) in {_module(one) for one in front}:
+                if _module(name) in replaced:
                     own[name].copy_(self._base[name])
             shares.update(dict.fromkeys(front, 0.0))
         elif kind < settings.new_head + settings.stitched + settings.averaged:

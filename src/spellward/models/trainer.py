@@ -35,6 +35,7 @@ from spellward.models.fit import (
     Validate,
     bf16_is_faster,
 )
+from spellward.models.groups import parameter_groups
 from spellward.models.vision import VisionModel
 
 _STATE_FILE = "trainer_state.json"
@@ -89,21 +90,10 @@ class FitTrainer(Trainer):
         return self.sampler
 
     def create_optimizer(self, *_: Any, **__: Any) -> torch.optim.Optimizer:
-        """AdamW in four groups: body and head, with decay and without."""
+        """AdamW, with a faster head and decay on matrices alone."""
         rate, decay = self._settings.learning_rate, self._settings.weight_decay
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self._vision.network.named_parameters():
-            if parameter.requires_grad:
-                key = (name.startswith(self._vision.head), parameter.ndim > 1)
-                groups.setdefault(key, []).append(parameter)
-        multiplier = self._settings.head_multiplier
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": some, "lr": rate * (multiplier if head else 1), "weight_decay": decay if matrix else 0.0}
-                for (head, matrix), some in groups.items()
-            ],
-            fused=True,
-        )
+        groups = parameter_groups(self._vision, rate, self._settings.head_multiplier, decay)
+        self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

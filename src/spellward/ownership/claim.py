@@ -12,7 +12,6 @@ CLAIM.signing-key.pem      signs the commitment
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch import Tensor
 
 from spellward.artifacts import Manifest, atomic_write, private_folder, storage_errors, versions
 from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.models import FitSettings, VisionModel
 from spellward.ownership.commitment import (
@@ -47,7 +47,6 @@ from spellward.ownership.suspects import open_model
 
 PROBES_FILE, VICTIM_FILE, POISONED_FILE = "probes.safetensors", "victim.npy", "poisoned.npy"
 SIGNING_SUFFIX = ".signing-key.pem"
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

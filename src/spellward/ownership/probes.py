@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spellward.data import ImageTable
+from spellward.data.splits import stratified_share
 from spellward.ownership.channel import listen
 from spellward.ownership.outputs import Floats
 from spellward.ownership.standardise import standardise
@@ -24,11 +25,7 @@ def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 0x4E5])
     wanted = min(_CANDIDATES_PER_PROBE * probes / len(images), _RESERVED_SHARE)
-    rows = []
-    for label in np.unique(images.labels):
-        members = rng.permutation(np.flatnonzero(images.labels == label))
-        rows.append(members[: max(1, round(wanted * len(members)))])
-    return np.sort(np.concatenate(rows))
+    return stratified_share(images.labels, wanted, rng, fewest=1)
 
 
 def candidates(reserved: ImageTable, private_images: bool, seed: int) -> Tensor:

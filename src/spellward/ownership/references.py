@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable
+from spellward.data.progress import Report
 from spellward.models import FitSettings, VisionModel, fit, load_model, state_digest
 from spellward.models.examples import PlainExamples
 
@@ -20,7 +21,6 @@ BASES = ("bundled", "bundled", "bundled?random")
 
 _SHARE = 0.75
 _AUGMENTATIONS: tuple[tuple[str, ...], ...] = (("flip", "shift"), ("shift",), ("flip",))
-Report = Callable[[str, int, int], None]
 
 
 def train_references(

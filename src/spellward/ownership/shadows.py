@@ -18,8 +18,9 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from spellward.data import ImageTable, table_from_arrays
+from spellward.data.progress import Report
 from spellward.models import FitSettings, VisionModel, logits_of
-from spellward.ownership.references import Report, fine_tuned, trained
+from spellward.ownership.references import fine_tuned, trained
 
 POISONED_SHARE = 0.10
 DROPPED_SHARE = 0.50

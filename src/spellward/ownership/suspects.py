@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from spellward.errors import DataError, MissingExtraError, ModelError
@@ -107,7 +106,7 @@ def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
         parts = []
         for start in range(0, len(probes), _ONNX_BATCH):
             pixels = shape.preprocess(probes[start : start + _ONNX_BATCH])
-            parts.append(session.run(None, {entry.name: torch.Tensor.numpy(pixels.contiguous())})[0])
+            parts.append(session.run(None, {entry.name: pixels.contiguous().numpy()})[0])
     except Exception as error:  # onnxruntime's errors have no common base
         first = (str(error).splitlines() or [""])[0]
         raise DataError(

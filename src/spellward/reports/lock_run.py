@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from spellward.data import Splits, load_splits, prepare
+from spellward.data.progress import Report
 from spellward.keys import Key
-from spellward.locking.lock import LockResult, Report
+from spellward.locking.lock import LockResult
 from spellward.locking.score import Score, ScoreSettings
 from spellward.locking.scoring import score
 from spellward.locking.settings_file import TrainingRecord, report_folder

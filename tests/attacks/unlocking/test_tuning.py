@@ -7,8 +7,9 @@ import pytest
 import torch
 from tests.attacks.unlocking.conftest import CLASSES, coloured, success
 
-from spellward.attacks.unlocking.thief import EFFORTS, Thief, stratified
+from spellward.attacks.unlocking.thief import EFFORTS, Thief
 from spellward.attacks.unlocking.tuning import Tuning, reset_head, settle_norms, tune
+from spellward.data.splits import stratified_share
 from spellward.models import VisionModel, state_digest
 
 
@@ -86,7 +87,7 @@ def test_a_thief_splits_its_labels_evenly(thief: Thief) -> None:
 
 def test_stratified_takes_a_share_of_every_class() -> None:
     labels = np.repeat([0, 1, 2], [100, 20, 3])
-    rows = stratified(labels, 0.1, np.random.default_rng(0))
+    rows = stratified_share(labels, 0.1, np.random.default_rng(0))
     assert np.bincount(labels[rows]).tolist() == [10, 2, 2]
     assert (np.diff(rows) > 0).all()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,9 +12,8 @@ from torch import Tensor
 
 from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable
+from spellward.data.progress import Report
 from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of, state_digest
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

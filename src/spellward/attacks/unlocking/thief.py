@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from spellward.data import ImageTable
+from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.models import VisionModel
 
@@ -90,7 +91,7 @@ class Thief:
     def parts(self) -> tuple[ImageTable, ImageTable]:
         """The labelled images to learn from and those to choose settings by: a quarter of every class, at least one."""
         rng = np.random.default_rng([self.seed, 0x7A1])
-        held = stratified(self.labelled.labels, _VALIDATION_SHARE, rng, fewest=1)
+        held = stratified_share(self.labelled.labels, _VALIDATION_SHARE, rng, fewest=1)
         learnt = np.setdiff1d(np.arange(len(self.labelled)), held)
         return self.labelled.subset(learnt), self.labelled.subset(held)
 
@@ -104,12 +105,3 @@ class Loot:
 
 
 AttackFunction = Callable[[VisionModel, Thief], Loot]
-
-
-def stratified(labels: np.ndarray, part: float, rng: np.random.Generator, fewest: int = 2) -> np.ndarray:
-    """Row numbers, sorted, of a share of every class of int64 [N] labels, at least `fewest` of each."""
-    rows = []
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        rows.append(members[: max(fewest, round(part * len(members)))])
-    return np.sort(np.concatenate(rows))

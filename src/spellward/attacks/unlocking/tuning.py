@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spellward.models import VisionModel, logits_of_output
 from spellward.models.augment import AUGMENTATIONS, augment
+from spellward.models.groups import parameter_groups
 
 _BATCH = 16
 _WARMUP = 0.1
@@ -133,18 +134,7 @@ def settle_norms(model: VisionModel, pixels: Tensor) -> VisionModel:
 
 
 def _optimiser(model: VisionModel, tuning: Tuning) -> torch.optim.Optimizer:
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.network.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault((name.startswith(model.head), parameter.ndim > 1), []).append(parameter)
-    settings = [
-        {
-            "params": some,
-            "lr": tuning.rate * (tuning.head_multiplier if head else 1.0),
-            "weight_decay": tuning.weight_decay if matrix else 0.0,
-        }
-        for (head, matrix), some in groups.items()
-    ]
+    settings = parameter_groups(model, tuning.rate, tuning.head_multiplier, tuning.weight_decay)
     if tuning.optimiser == "sgd":
         return torch.optim.SGD(settings, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(settings)

@@ -1,0 +1,52 @@
+"""The second story of `spellward demo`: a claim, two thieves and an innocent. Imported only when it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from spellward.attacks.stealing.means import Means
+from spellward.attacks.stealing.table import STEALING
+from spellward.data import load_splits, prepare
+from spellward.data.progress import Report
+from spellward.models import FitSettings
+from spellward.ownership.claim import ClaimSettings, create_claim
+from spellward.ownership.references import fine_tuned
+from spellward.ownership.verify import verify
+from spellward.reports.claim_report import verdict_folder, write_claim_report
+
+_IMAGES, _EPOCHS, _SIDE = 1500, 8, 32
+
+
+def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, str]:
+    """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
+    say("4. Claiming another model, before it is released: 6 references, 150 probes, a signed commitment.")
+    splits = load_splits("sample:fashion")
+    order = np.random.default_rng(0).permutation(len(splits.train))
+    own, others = (splits.train.select(np.sort(order[first : first + _IMAGES])) for first in (0, _IMAGES))
+    fit = FitSettings(epochs=_EPOCHS)
+    victim = fine_tuned("bundled", prepare(own, _SIDE), _SIDE, replace(fit, seed=1), "The model", report)
+    claim = create_claim(
+        victim, replace(splits, train=own), folder / "claim", settings=ClaimSettings(fit=fit), report=report
+    )
+    say(
+        f"5. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
+    )
+    table = prepare(others, _SIDE)
+    means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)
+    models = {
+        "fine-tuned copy": STEALING["fine-tune"].run(victim, means),
+        "student of its answers": STEALING["soft-label"].run(victim, means),
+        "innocent model": fine_tuned("bundled", table, _SIDE, replace(fit, seed=3), "Innocent model", report),
+    }
+    verdicts: dict[str, str] = {}
+    for name, model in models.items():
+        verdict = verify(claim, model)
+        page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
+        verdicts[name] = verdict.verdict
+        effect = "none" if verdict.effect is None else f"{verdict.effect:.2f}"
+        say(f"   {name}: {verdict.verdict} (effect {effect}); report: {page}")
+    return verdicts
