@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.segmentation import fill, stored
 
-from spellward.data import load_splits, prepare
+from spellward.data import MaskTable, load_splits, prepare
 from spellward.data.images import decode_image
+from spellward.data.mask_images import decode_mask
 from spellward.data.store import ImageStore
 from spellward.errors import DataError
 
@@ -123,3 +126,61 @@ def test_sizes_that_make_no_sense(class_folders: Maker, size: int) -> None:
 def test_no_images_is_an_empty_table(class_folders: Maker) -> None:
     table = prepare(load_splits(class_folders()).train.select([]), 8)
     assert len(table) == 0 and isinstance(table.images, ImageStore) and table.images[:].shape == (0, 3, 8, 8)
+
+
+def test_masks_are_squashed_by_nearest_neighbour(tmp_path: Path) -> None:
+    fill(tmp_path / "data" / "images", tmp_path / "data" / "masks")
+    train = load_splits(tmp_path / "data").train
+    table = prepare(train, 7, tmp_path / "store")
+    assert isinstance(table, MaskTable) and table.labels.tolist() == train["label"][:]
+    expected = [np.asarray(row["mask"].resize((7, 7), Image.Resampling.NEAREST)).transpose(2, 0, 1) for row in train]
+    assert torch.equal(table.masks[:], torch.from_numpy(np.stack(expected)))
+    assert isinstance(table.masks, ImageStore) and set(table.truth(slice(None)).unique().tolist()) == {0, 1, 2}
+    plain = prepare(train.remove_columns("mask"), 7, tmp_path / "store")
+    assert not isinstance(plain, MaskTable) and torch.equal(plain.images[:], table.images[:])
+    assert len(list((tmp_path / "store" / "prepared").glob("*.images"))) == 2
+    assert plain.fingerprint != table.fingerprint
+
+
+def test_other_masks_get_another_store_and_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "data" / "images", tmp_path / "data" / "masks")
+    train = load_splits(tmp_path / "data").train
+    first = prepare(train, 8)
+    monkeypatch.setattr(STAGE, "decode_image", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(STAGE, "decode_mask", None)
+        assert prepare(train, 8).fingerprint == first.fingerprint
+    masks = [Image.fromarray(np.asarray(row["mask"])[::-1]) for row in train]
+    turned = train.remove_columns("mask").add_column("mask", stored(masks), feature=datasets.Image())
+    second = prepare(turned, 8)  # the images are there already: none is decoded
+    assert second.fingerprint != first.fingerprint and not torch.equal(second.masks[:], first.masks[:])
+
+
+def test_masks_left_half_done_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "data" / "images", tmp_path / "data" / "masks", 100)
+    train = load_splits(tmp_path / "data").train
+    assert len(train) > 64
+    decoded: list[str] = []
+
+    def break_down(source: str | bytes, name: str, size: int) -> np.ndarray:
+        decoded.append(name)
+        if "row 64" in name:
+            raise KeyboardInterrupt
+        return decode_mask(source, name, size)
+
+    monkeypatch.setattr(STAGE, "decode_mask", break_down)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(train, 8)
+    decoded.clear()
+    monkeypatch.setattr(STAGE, "decode_mask", lambda *some: decoded.append(some[1]) or decode_mask(*some))
+    table = prepare(train, 8)
+    assert len(decoded) == len(train) - 64
+    assert table.fingerprint == prepare(train, 8, tmp_path / "fresh").fingerprint
+
+
+def test_masks_that_load_splits_has_not_seen_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "data" / "images", tmp_path / "data" / "masks")
+    train = load_splits(tmp_path / "data").train
+    grey = [row["mask"].convert("L") for row in train]
+    with pytest.raises(DataError, match="data row 0 has the mode L"):
+        prepare(train.remove_columns("mask").add_column("mask", stored(grey), feature=datasets.Image()), 8)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spellward.data.splits import stratified_cap, stratified_split
+from spellward.data.splits import complete_splits, stratified_cap, stratified_split
 from spellward.errors import DataError
 
 counts = st.lists(st.integers(4, 40), min_size=2, max_size=6)
@@ -73,3 +74,25 @@ def test_shares_that_make_no_sense(fractions: list[float]) -> None:
 def test_limit_below_the_number_of_classes() -> None:
     with pytest.raises(DataError, match="limit of 1"):
         stratified_cap(np.array([0, 1] * 9), 1, ["a", "b"])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) > 3), st.integers(0, 9))
+def test_small_main_classes_of_masks_are_split_together(sizes: list[int], seed: int) -> None:
+    labels = 1 + shuffled_labels(sizes, seed)
+    features = Features({"label": ClassLabel(names=["background", *names(sizes)]), "mask": Value("int64")})
+    whole = Dataset.from_dict({"label": labels.tolist(), "mask": list(range(len(labels)))}, features=features)
+    parts = complete_splits({"train": whole}, seed=seed, validation=0.1, test=0.2, limit=None)
+    rows = [row for part in parts for row in part["mask"][:]]
+    assert sorted(rows) == list(range(len(labels))) and all(map(len, parts))
+    assert all(part["label"][:] == labels[part["mask"][:]].tolist() for part in parts)
+    for number, size in enumerate(sizes, start=1):
+        if size > 3:  # large enough to stand in every part
+            assert all(number in part["label"][:] for part in parts)
+
+
+def test_two_images_with_masks_are_too_few() -> None:
+    features = Features({"label": ClassLabel(names=["background", "cat"]), "mask": Value("int64")})
+    whole = Dataset.from_dict({"label": [1, 1], "mask": [0, 1]}, features=features)
+    with pytest.raises(DataError, match="'cat' has 2 images, too few"):
+        complete_splits({"train": whole}, seed=0, validation=0.1, test=0.2, limit=None)

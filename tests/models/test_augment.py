@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.models.tiny import pictures
 
-from spellward.data import table_from_arrays
+from spellward.data import MaskTable, mask_table_from_arrays, table_from_arrays
 from spellward.models.augment import AUGMENTATIONS, augment, varied
 
 
@@ -80,3 +80,19 @@ def test_what_makes_variants_differ_names_them() -> None:
         varied(table, *rest) for rest in ((2, ("flip",), 0), (2, ("flip",), 1), (2, ("shift",), 0), (3, ("flip",), 0))
     ]
     assert len({one.fingerprint for one in (table, *tables)}) == 5
+
+
+def test_masks_move_with_their_images() -> None:
+    ids = np.random.default_rng(0).integers(1, 4, (20, 24, 24), dtype=np.uint8)
+    instances = np.random.default_rng(1).integers(0, 9, (20, 24, 24), dtype=np.uint8)
+    masks = np.stack([ids, instances, np.zeros_like(ids)], axis=1)
+    # The pictures are the masks themselves, so wherever a pixel goes, both must show the same.
+    table = mask_table_from_arrays(masks, masks)
+    several = varied(table, 3, AUGMENTATIONS, seed=5)
+    assert isinstance(several, MaskTable) and len(several) == 60
+    assert several.labels.tolist() == table.labels.tolist() * 3
+    assert torch.equal(several.images[:], several.masks[:])
+    assert not torch.equal(several.masks[:20], several.masks[20:40])
+    view = several.subset([41, 7])
+    assert torch.equal(view.truth([0, 1]), several.images[[41, 7]][:, 0].long())
+    assert varied(table, 1, AUGMENTATIONS, seed=5) is table

@@ -20,6 +20,7 @@ CHUNK = 64
 WORKERS = min(4, os.cpu_count() or 1)
 """Threads that decode; few, because one image of 100 million pixels takes up to a gigabyte while it is decoded."""
 _SHOWN = 5
+_KINDS = {True: "labels", False: "masks"}
 
 
 class Encoded(NamedTuple):
@@ -40,11 +41,13 @@ class Encoded(NamedTuple):
             raise DataError(f"{self.name} cannot be read ({error.strerror}). Restore or remove it.") from error
 
 
-def encoded_images(dataset: Dataset, name: str = "data", start: int = 0) -> Iterator[list[Encoded]]:
-    """Yields the stored images from row `start` on in order, `CHUNK` at a time, undecoded."""
-    raw = dataset.with_format(None).cast_column("image", Image(decode=False))
+def encoded_images(
+    dataset: Dataset, name: str = "data", start: int = 0, column: str = "image"
+) -> Iterator[list[Encoded]]:
+    """Yields the stored images of a column from row `start` on in order, `CHUNK` at a time, undecoded."""
+    raw = dataset.with_format(None).select_columns([column]).cast_column(column, Image(decode=False))
     for first in range(start, len(raw), CHUNK):
-        values = raw[first : first + CHUNK]["image"]
+        values = raw[first : first + CHUNK][column]
         yield [_encoded(value, f"{name} row {first + offset}") for offset, value in enumerate(values)]
 
 
@@ -58,9 +61,9 @@ def clean(parts: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str], 
         The splits, a sentence for each duplicate left out, and warnings.
 
     Raises:
-        DataError: Naming the files that are broken, tiny or huge, or two equal files with different labels.
+        DataError: Naming the files that are broken, tiny or huge, or two equal files with different labels or masks.
     """
-    seen: dict[bytes, tuple[Encoded, int, str, int]] = {}
+    seen: dict[bytes, tuple[Encoded, bytes, str, str, int]] = {}
     keep: dict[str, list[int]] = {split: [] for split in parts}
     dropped: set[tuple[str, int]] = set()
     problems: list[str] = []
@@ -71,41 +74,58 @@ def clean(parts: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str], 
         ThreadPoolExecutor(WORKERS) as threads,
     ):
         for split in sorted(parts, key=("test", "validation", "train").index):
-            labels = labels_of(parts[split])
-            names = parts[split].features["label"].names
+            truths = _truths(parts[split], split)
             row = -1
             for images in encoded_images(parts[split], split):
                 for image, result in zip(images, threads.map(_judge, images), strict=True):
                     row += 1
+                    truth, said = next(truths)
                     if isinstance(result, str):
                         problems.append(result)
                         continue
-                    label = int(labels[row])
                     # The first copy is remembered without its bytes.
-                    first, other, where, place = seen.setdefault(result, (image._replace(source=""), label, split, row))
+                    mine = (image._replace(source=""), truth, said, split, row)
+                    first, other, other_said, where, place = seen.setdefault(result, mine)
                     if (where, place) == (split, row):
                         keep[split].append(row)
-                    elif label == other:
+                    elif truth == other:
                         duplicates.append(f"{image.name} is the same image as {first.name}: left out.")
                     elif image.is_file:
                         problems.append(
-                            f"{first.name} ({names[other]!r}) and {image.name} ({names[label]!r}) are the same image "
-                            f"with different labels. Remove the wrong one."
+                            f"{first.name}{other_said} and {image.name}{said} are the same image "
+                            f"with different {_KINDS[bool(said)]}. Remove the wrong one."
                         )
                     else:
                         dropped.add((where, place))
                         warnings.append(
-                            f"{first.name} and {image.name} are the same image with different labels: both left out."
+                            f"{first.name} and {image.name} are the same image with different {_KINDS[bool(said)]}: "
+                            f"both left out."
                         )
                 advance(len(images))
     if problems:
-        more = f" (and {len(problems) - _SHOWN} more images)" if len(problems) > _SHOWN else ""
-        raise DataError("\n".join(problems[:_SHOWN]) + more)
+        raise problems_error(problems, "images")
     cleaned = {}
     for split, dataset in parts.items():
         rows = [row for row in keep[split] if (split, row) not in dropped]
         cleaned[split] = dataset if len(rows) == len(dataset) else dataset.select(rows)
     return cleaned, duplicates, warnings
+
+
+def problems_error(problems: list[str], what: str) -> DataError:
+    """One error that shows the first problems and counts the rest."""
+    more = f" (and {len(problems) - _SHOWN} more {what})" if len(problems) > _SHOWN else ""
+    return DataError("\n".join(problems[:_SHOWN]) + more)
+
+
+def _truths(dataset: Dataset, split: str) -> Iterator[tuple[bytes, str]]:
+    """For every row what must be equal in duplicates, and the label as messages show it; of masks nothing is shown."""
+    if "mask" in dataset.column_names:
+        for masks in encoded_images(dataset, split, column="mask"):
+            yield from ((mask.digest(), "") for mask in masks)
+        return
+    names = dataset.features["label"].names
+    for label in labels_of(dataset):
+        yield label.tobytes(), f" ({names[label]!r})"
 
 
 def _judge(image: Encoded) -> bytes | str:

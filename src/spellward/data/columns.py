@@ -27,7 +27,7 @@ def two_columns(parts: Mapping[str, Dataset], source: str) -> tuple[dict[str, Da
         DataError: If a column cannot be guessed, or the splits do not agree.
     """
     first = next(iter(parts.values()))
-    image, label = _image_column(first, source), _label_column(first, source)
+    image, label = image_column(first, source), _label_column(first, source)
     found = {}
     for split, dataset in parts.items():
         if image not in dataset.column_names or label not in dataset.column_names:
@@ -77,9 +77,14 @@ def _one_set_of_classes(parts: dict[str, Dataset], source: str) -> tuple[dict[st
     return done, notes
 
 
-def _image_column(dataset: Dataset, source: str) -> str:
+def image_column(dataset: Dataset, source: str) -> str:
+    """The column of images, by type and then by name.
+
+    Raises:
+        DataError: If there is none, or several without a usual name.
+    """
     typed = [name for name, feature in dataset.features.items() if isinstance(feature, Image)]
-    encoded = [name for name, feature in dataset.features.items() if _holds_bytes(feature)]
+    encoded = [name for name, feature in dataset.features.items() if holds_bytes(feature)]
     return _choose(typed or encoded, _IMAGE_NAMES, "image", dataset, source)
 
 
@@ -93,7 +98,8 @@ def _label_column(dataset: Dataset, source: str) -> str:
     return _choose(typed or plain, _LABEL_NAMES, "label", dataset, source)
 
 
-def _holds_bytes(feature: Any) -> bool:
+def holds_bytes(feature: Any) -> bool:
+    """Whether a feature may hold encoded images that nobody declared as such."""
     if isinstance(feature, dict):
         return set(feature) == {"bytes", "path"}
     return isinstance(feature, Value) and feature.dtype in ("binary", "large_binary")

@@ -36,14 +36,14 @@ def read_folder(root: Path) -> tuple[dict[str, Dataset], list[str]]:
         DataError: For an empty folder, a symlink that leaves the folder, or a layout that could mean two things.
     """
     ignored: list[str] = []
-    folders = _subfolders(root, root, ignored)
+    folders = subfolders(root, root, ignored)
     if not folders:
         raise DataError(f"{root} has no class folders. Put the images of each class into a folder of its name.")
     splits = _split_folders(root, folders, ignored)
     files = {
-        split: {folder.name: list(_images(folder, root, ignored)) for folder in _subfolders(path, root, ignored)}
+        split: {folder.name: list(images_below(folder, root, ignored)) for folder in subfolders(path, root, ignored)}
         if path != root
-        else {folder.name: list(_images(folder, root, ignored)) for folder in folders}
+        else {folder.name: list(images_below(folder, root, ignored)) for folder in folders}
         for split, path in splits.items()
     }
     for path in {root, *splits.values()}:
@@ -66,7 +66,7 @@ def _split_folders(root: Path, folders: list[Path], ignored: list[str]) -> dict[
     named = [folder for folder in folders if folder.name.lower() in SPLIT_ALIASES]
     with_train = [folder for folder in named if SPLIT_ALIASES[folder.name.lower()] == "train"]
     # `train` is also a vehicle: it is a split only if it holds class folders.
-    if not with_train or not _subfolders(with_train[0], root, []):
+    if not with_train or not subfolders(with_train[0], root, []):
         return {"train": root}
     others = [folder.name for folder in folders if folder not in named]
     if others:
@@ -93,7 +93,12 @@ def _check_classes(root: Path, files: dict[str, dict[str, list[Path]]]) -> None:
                 raise DataError(f"Class {name!r} is in the {split} split of {root} but not in train. Add it there.")
 
 
-def _subfolders(folder: Path, root: Path, ignored: list[str]) -> list[Path]:
+def subfolders(folder: Path, root: Path, ignored: list[str]) -> list[Path]:
+    """The folders in a folder, sorted; hidden ones and symlinks are noted in `ignored`.
+
+    Raises:
+        DataError: If it cannot be read, or a symlink leaves `root`.
+    """
     found = []
     try:
         entries = sorted(folder.iterdir())
@@ -110,13 +115,19 @@ def _subfolders(folder: Path, root: Path, ignored: list[str]) -> list[Path]:
     return found
 
 
-def _images(folder: Path, root: Path, ignored: list[str]) -> Iterator[Path]:
+def images_below(folder: Path, root: Path, ignored: list[str]) -> Iterator[Path]:
+    """Yields the images in a folder and the folders in it, sorted in each; other files are noted in `ignored`.
+
+    Raises:
+        DataError: For a file that cannot be an image's, or a symlink that leaves `root`.
+    """
+
     def unreadable(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be read. Give yourself permission to read it.") from error
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         here = Path(parent)
-        folders[:] = [path.name for path in _subfolders(here, root, ignored)]
+        folders[:] = [path.name for path in subfolders(here, root, ignored)]
         for name in sorted(names):
             path = here / name
             if path.is_symlink():

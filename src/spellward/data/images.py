@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from spellward.errors import DataError
 
@@ -51,6 +51,36 @@ def decode_image(source: str | Path | bytes, name: str | None = None) -> Image.I
         except Exception as error:  # decoders raise almost anything on hostile bytes
             raise DataError(f"{name} is broken ({error}). Replace or remove this file.") from error
         return _to_rgb(_upright(image), name)
+
+
+def decode_raw(source: str | Path | bytes, name: str | None = None) -> Image.Image:
+    """Decodes an image as it is stored, in its own mode and not turned: for masks, whose values are no colours.
+
+    Raises:
+        DataError: As `decode_image`.
+    """
+    name = name or _name_of(source)
+    with _opened(source, name) as image:
+        try:
+            image.load()
+        except Exception as error:  # decoders raise almost anything on hostile bytes
+            raise DataError(f"{name} is broken ({error}). Replace or remove this file.") from error
+        return image
+
+
+def upright_size(source: str | Path | bytes, name: str | None = None) -> tuple[int, int]:
+    """Width and height in pixels that `decode_image` will give, by the header alone.
+
+    Raises:
+        DataError: As `check_header`.
+    """
+    name = name or _name_of(source)
+    with _opened(source, name) as image:
+        try:
+            turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        except Exception:  # as in `_upright`
+            turned = False
+        return image.size[::-1] if turned else image.size
 
 
 def check_header(source: str | Path | bytes, name: str | None = None) -> tuple[int, int]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -18,6 +20,8 @@ from datasets import Dataset
 from spellward.artifacts import atomic_write, cache_root, private_folder
 from spellward.data.cleaning import WORKERS, Encoded, encoded_images
 from spellward.data.images import decode_image, square
+from spellward.data.mask_images import decode_mask
+from spellward.data.masks import with_masks
 from spellward.data.progress import progress_bar
 from spellward.data.splits import labels_of
 from spellward.data.store import ImageStore
@@ -25,6 +29,7 @@ from spellward.data.table import ImageTable, fingerprint_of
 from spellward.errors import DataError
 
 ALGORITHM = f"squash-bicubic-1 pillow-{PIL.__version__}"
+MASK_ALGORITHM = f"squash-nearest-1 pillow-{PIL.__version__}"
 MAX_SIZE = 4096
 
 
@@ -32,16 +37,18 @@ def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, pr
     """Decodes, turns upright (EXIF), converts to RGB and squashes every image to size x size (bicubic, antialiased).
 
     Args:
-        dataset: Columns `image` (datasets.Image) and `label` (ClassLabel), as `load_splits` gives them.
+        dataset: Columns `image` (datasets.Image), `label` (ClassLabel) and, for segmentation, `mask`, as `load_splits`
+            gives them. Masks are squashed to the same square by nearest neighbour.
         size: Side in pixels, 2 to 4096.
         cache_dir: The store is kept in the private folder `prepared` in here; the user's cache if not given.
         progress: Whether to show a bar on a terminal.
 
     Returns:
-        A table that reads uint8 [B, 3, size, size] from disk; memory does not grow with the number of images.
+        A table that reads uint8 [B, 3, size, size] from disk, with masks a `MaskTable` that reads those from disk too;
+        memory does not grow with the number of images.
 
     Raises:
-        DataError: For an image that cannot be decoded; the message names it.
+        DataError: For an image or mask that cannot be decoded; the message names it.
         StorageError: If the disk is full; images that were decoded are kept.
     """
     if not 2 <= size <= MAX_SIZE:
@@ -51,26 +58,51 @@ def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, pr
     if len(labels) and labels.min() < 0:
         raise DataError("Some images have no label. Read the data with load_splits, which leaves them out.")
     folder = private_folder((Path(cache_dir) if cache_dir is not None else cache_root()) / "prepared")
-    path = folder / f"{_content_digest(dataset, labels, classes, size)}.images"
+
+    def stored(column: str, algorithm: str, decode: Callable[[Encoded, int], np.ndarray]) -> tuple[ImageStore, str]:
+        digest = _content_digest(dataset, column, [algorithm, size, len(dataset), classes], labels)
+        left = f"Preparing {column}s at {size} px"
+        store = _store(dataset, column, folder / f"{digest}.images", size, decode, left if progress else None)
+        return store, _fingerprint(store, labels, classes)
+
+    images, fingerprint = stored("image", ALGORITHM, _pixels)
+    table = ImageTable(images, labels, classes, fingerprint)
+    if "mask" not in dataset.column_names:
+        return table
+    masks, mask_fingerprint = stored("mask", MASK_ALGORITHM, _mask)
+    return with_masks(table, masks, mask_fingerprint)
+
+
+def _store(
+    dataset: Dataset,
+    column: str,
+    path: Path,
+    size: int,
+    decode: Callable[[Encoded, int], np.ndarray],
+    title: str | None,
+) -> ImageStore:
     with ImageStore.create(path, len(dataset), size) as writer, ThreadPoolExecutor(WORKERS) as threads:
         left = len(dataset) - writer.done
-        with progress_bar(f"Preparing images at {size} px", left, progress) as advance:
-            for images in encoded_images(dataset, start=writer.done):
-                writer.append(np.stack(list(threads.map(lambda image: _pixels(image, size), images))))
+        with progress_bar(title or "", left, title is not None) as advance:
+            for images in encoded_images(dataset, start=writer.done, column=column):
+                writer.append(np.stack(list(threads.map(lambda image: decode(image, size), images))))
                 advance(len(images))
-        store = writer.finish()
-    return ImageTable(store, labels, classes, _fingerprint(store, labels, classes))
+        return writer.finish()
 
 
 def _pixels(image: Encoded, size: int) -> np.ndarray:
     return square(decode_image(image.source, image.name), size)
 
 
-def _content_digest(dataset: Dataset, labels: np.ndarray, classes: tuple[str, ...], size: int) -> str:
-    digest = hashlib.sha256(json.dumps([ALGORITHM, size, len(dataset), classes]).encode())
+def _mask(mask: Encoded, size: int) -> np.ndarray:
+    return decode_mask(mask.source, mask.name, size)
+
+
+def _content_digest(dataset: Dataset, column: str, facts: list[Any], labels: np.ndarray) -> str:
+    digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(labels.astype("<i8").tobytes())
     with ThreadPoolExecutor(WORKERS) as threads:
-        for images in encoded_images(dataset):
+        for images in encoded_images(dataset, column=column):
             for one in threads.map(Encoded.digest, images):
                 digest.update(one)
     return digest.hexdigest()

@@ -1,11 +1,13 @@
-"""The two small data sets that come with the package, for the demo and for tests without a network.
+"""The small data sets that come with the package, for the demo and for tests without a network.
 
 `fashion` is part of Fashion-MNIST; `clipart` is part of the Open Clip Art Library. `data/sample/README.md` gives their
-sources and licences, `benchmarks/build_samples.py` makes them.
+sources and licences, `benchmarks/build_samples.py` makes them. `scenes`, images with masks, is composed when first
+asked for (scenes.py).
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from importlib import resources
 
@@ -13,9 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import Dataset
 
+from spellward.data.scenes import scenes
 from spellward.errors import DataError
 
-SAMPLES = ("fashion", "clipart")
+SAMPLES = ("fashion", "clipart", "scenes")
+SAMPLE_SOURCES = ", ".join(f"sample:{name}" for name in SAMPLES)
+"""The samples as `load_splits` takes them, for messages."""
 
 
 def in_sample_half(relative_path: str) -> bool:
@@ -28,13 +33,17 @@ def in_sample_half(relative_path: str) -> bool:
 
 
 def load_sample(name: str) -> dict[str, Dataset]:
-    """Reads a bundled sample: split name (train, validation, test) -> Dataset of `image` and `label`, in memory.
+    """Reads a bundled sample: split name (train, validation, test) -> Dataset, in memory.
+
+    The columns are `image` and `label`, and of `scenes` also `mask`.
 
     Raises:
         DataError: For a name that is not in `SAMPLES`.
     """
     if name not in SAMPLES:
-        raise DataError(f"There is no sample {name!r}. Take one of: {', '.join('sample:' + s for s in SAMPLES)}.")
+        raise DataError(f"There is no sample {name!r}. Take one of: {SAMPLE_SOURCES}.")
+    if name == "scenes":
+        return dict(_scenes())
     with resources.as_file(resources.files("spellward.data") / "sample" / f"{name}.parquet") as path:
         table = pq.read_table(path)
     splits = {}
@@ -42,3 +51,9 @@ def load_sample(name: str) -> dict[str, Dataset]:
         rows = table.filter(pc.equal(table["split"], split)).drop_columns(["split"])
         splits[split] = Dataset(rows)
     return splits
+
+
+@functools.cache
+def _scenes() -> dict[str, Dataset]:
+    """Composed once in a process; Datasets do not change."""
+    return scenes(load_sample("fashion"))

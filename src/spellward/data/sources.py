@@ -1,4 +1,4 @@
-"""Any source of labelled images -> checked, seeded splits."""
+"""Any source of images with labels or masks -> checked, seeded splits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from datasets import ClassLabel, Dataset, Features, Image
 
 from spellward.artifacts import cache_root, private_folder
 from spellward.data.cleaning import clean
+from spellward.data.coco import find_coco, read_coco
 from spellward.data.columns import two_columns
 from spellward.data.folder import SPLIT_ALIASES, read_folder
-from spellward.data.sample import load_sample
+from spellward.data.mask_columns import mask_column, read_mask_columns
+from spellward.data.mask_folder import Found, is_mask_folder, is_penn_fudan, read_mask_folder, read_penn_fudan
+from spellward.data.sample import SAMPLE_SOURCES, load_sample
 from spellward.data.splits import DataReport, Splits, complete_splits
 from spellward.data.table import channels_first
 from spellward.errors import DataError
@@ -32,20 +35,27 @@ class _Raw(NamedTuple):
     parts: dict[str, Dataset]
     name: str
     ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    masked: bool = False
+    """Whether the parts have the checked columns `image`, `label` and `mask` already."""
 
 
 def load_splits(
     source: Source, *, seed: int = 0, validation: float = 0.1, test: float = 0.2, limit: int | None = None
 ) -> Splits:
-    """Reads labelled images from anywhere, checks each header, drops exact duplicates and makes three splits.
+    """Reads images with labels or masks from anywhere, checks each, drops exact duplicates and makes three splits.
 
-    Splits that the source has are kept; missing ones are cut from its training images, each class in proportion.
+    Splits that the source has are kept; missing ones are cut from its training images, each class in proportion. What
+    the data are for, classification or segmentation, shows in the source; `Splits.task` says it.
 
     Args:
         source: A folder of class folders (with or without train, validation and test above them), a folder saved by
             `datasets`, a Parquet file or a folder of them, the id of a data set on the Hugging Face Hub,
             `sample:fashion` or `sample:clipart`, a pair of arrays (uint8 images [N, H, W, 3], [N, H, W] or
             [N, 3, H, W]; labels [N]), or a `datasets.Dataset` or `DatasetDict`.
+            For segmentation: a folder of `images` and `masks` (see `read_mask_folder`), a folder with COCO JSON or such
+            a file (see `read_coco`), the folder of Penn-Fudan, any table with a column `mask` or the like (see
+            `read_mask_columns`), or `sample:scenes`.
         seed: Seed of the splits and the cap.
         validation: Share for validation, if the source has no such split.
         test: Share for test, if the source has no such split.
@@ -56,13 +66,24 @@ def load_splits(
     """
     raw = _read(source)
     named, ignored = _named_splits(raw)
-    parts, warnings = two_columns(named, raw.name)
+    parts, unused, warnings = _columns(named, raw)
     if "train" not in parts:
         raise DataError(f"{raw.name} has no labelled training images, only {', '.join(parts)}. Name one split 'train'.")
     parts, duplicates, conflicts = clean(parts)
     done = complete_splits(parts, seed=seed, validation=validation, test=test, limit=limit)
-    report = DataReport(tuple(duplicates), (*raw.ignored, *ignored), (*warnings, *conflicts))
+    report = DataReport(tuple(duplicates), (*raw.ignored, *ignored, *unused), (*raw.warnings, *warnings, *conflicts))
     return Splits(*done, report)
+
+
+def _columns(named: dict[str, Dataset], raw: _Raw) -> Found:
+    """Only `image`, `label` and, if there are masks, `mask`."""
+    if raw.masked:
+        return Found(named, [], [])
+    column = mask_column(next(iter(named.values())))
+    if column is not None:
+        return read_mask_columns(named, column, raw.name)
+    parts, warnings = two_columns(named, raw.name)
+    return Found(parts, [], warnings)
 
 
 def _read(source: Source) -> _Raw:
@@ -75,17 +96,21 @@ def _read(source: Source) -> _Raw:
     if not isinstance(source, (str, Path)):
         raise DataError(f"Images come from a path, a Hub id, arrays or a Dataset, not {type(source).__name__}.")
     if str(source).startswith("sample:"):
-        return _Raw(load_sample(str(source).removeprefix("sample:")), str(source))
+        sample = load_sample(str(source).removeprefix("sample:"))
+        return _Raw(sample, str(source), masked=all("mask" in part.column_names for part in sample.values()))
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         return _from_folder(path)
     if path.is_file():
+        if path.suffix.lower() == ".json":
+            root = path.parent.parent if path.parent.name == "annotations" else path.parent
+            return _masked(read_coco(root, [path]), path)
         if path.suffix.lower() != ".parquet":
             raise DataError(f"{path} is neither a folder nor a Parquet file. Give a folder of class folders.")
         return _Raw(_from_parquet([path]), str(path))
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return _Raw(_from_hub(source), source)
-    raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id, sample:fashion or sample:clipart.")
+    raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id or one of: {SAMPLE_SOURCES}.")
 
 
 def _from_folder(path: Path) -> _Raw:
@@ -98,8 +123,19 @@ def _from_folder(path: Path) -> _Raw:
     files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
     if files:
         return _Raw(_from_parquet(files), str(path))
+    if is_penn_fudan(path):
+        return _masked(read_penn_fudan(path), path)
+    if is_mask_folder(path):
+        return _masked(read_mask_folder(path), path)
+    coco = find_coco(path)
+    if coco:
+        return _masked(read_coco(path, coco), path)
     parts, ignored = read_folder(path)
     return _Raw(dict(parts), str(path), tuple(ignored))
+
+
+def _masked(found: Found, path: Path) -> _Raw:
+    return _Raw(found.parts, str(path), tuple(found.ignored), tuple(found.warnings), masked=True)
 
 
 def _from_parquet(files: list[Path]) -> dict[str, Dataset]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from datasets import Dataset
 
 from spellward.errors import DataError
 
+Task: TypeAlias = Literal["classification", "segmentation"]
 SPLIT_NAMES = ("train", "validation", "test")
 
 
@@ -35,7 +37,12 @@ class DataReport:
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint Datasets with the columns `image` (datasets.Image) and `label` (ClassLabel)."""
+    """Three disjoint Datasets with the columns `image` (datasets.Image) and `label` (ClassLabel).
+
+    For segmentation there is also the column `mask`: a PNG of mode RGB, as large as its image turned upright, with the
+    class id in red (0 = background, 255 = ignored) and the number of the instance in green (0 = none). The label is
+    then the class that covers most pixels; class 0, the background, is the label of no image.
+    """
 
     train: Dataset
     validation: Dataset
@@ -47,6 +54,11 @@ class Splits:
         """Names of the classes; a label is an index into them."""
         return tuple(self.train.features["label"].names)
 
+    @property
+    def task(self) -> Task:
+        """What the data are for, by whether there are masks."""
+        return "segmentation" if "mask" in self.train.column_names else "classification"
+
 
 def labels_of(dataset: Dataset) -> np.ndarray:
     """The label column as int64 [N]; -1 where there is none."""
@@ -54,7 +66,7 @@ def labels_of(dataset: Dataset) -> np.ndarray:
 
 
 def stratified_split(
-    labels: np.ndarray, fractions: Sequence[float], classes: Sequence[str], seed: int = 0
+    labels: np.ndarray, fractions: Sequence[float], classes: Sequence[str], seed: int = 0, may_lack: bool = False
 ) -> list[np.ndarray]:
     """Takes a share of every class for each fraction; what is left comes first.
 
@@ -63,6 +75,7 @@ def stratified_split(
         fractions: Shares above 0 with a sum below 1. Every class gives max(1, round(share * its count)).
         classes: K names, for errors.
         seed: Seed of the shuffle.
+        may_lack: Whether a class may have no rows at all.
 
     Returns:
         1 + len(fractions) sorted, disjoint arrays of row numbers, int64, which together are all rows.
@@ -75,6 +88,8 @@ def stratified_split(
     parts: list[list[np.ndarray]] = [[] for _ in range(1 + len(fractions))]
     for label, name in enumerate(classes):
         rows = _shuffled(labels, label, seed)
+        if may_lack and not len(rows):
+            continue
         counts = [max(1, round(fraction * len(rows))) for fraction in fractions]
         if len(rows) <= sum(counts):
             raise DataError(
@@ -102,13 +117,15 @@ def stratified_cap(labels: np.ndarray, limit: int, classes: Sequence[str], seed:
     """At most `limit` rows, each class in proportion (largest remainder) and with at least one; sorted int64.
 
     Raises:
-        DataError: If `limit` is below the number of classes.
+        DataError: If `limit` is below the number of classes that have images.
     """
     if limit >= len(labels):
         return np.arange(len(labels))
-    if limit < len(classes):
-        raise DataError(f"A limit of {limit} training images is below the number of classes, {len(classes)}.")
     counts = np.bincount(labels, minlength=len(classes))
+    if limit < np.count_nonzero(counts):
+        raise DataError(
+            f"A limit of {limit} training images is below the number of classes, {np.count_nonzero(counts)}."
+        )
     shares = counts * (limit / len(labels))
     taken = np.maximum(np.floor(shares).astype(np.int64), np.minimum(counts, 1))
     while taken.sum() < limit:
@@ -132,7 +149,9 @@ def complete_splits(
         limit: Largest number of training images, `None` for all.
 
     Raises:
-        DataError: For fewer than two classes, or a class that is missing or too small.
+        DataError: For fewer than two classes, or a class that is missing or too small. For segmentation two include
+            the background, and small classes are split together, because a class that covers most of few images may
+            still have its pixels in many.
     """
     train = parts["train"]
     classes = train.features["label"].names
@@ -141,12 +160,30 @@ def complete_splits(
     wanted = {
         name: share for name, share in (("validation", validation), ("test", test)) if not len(parts.get(name, ()))
     }
-    rows, *cut = stratified_split(labels_of(train), list(wanted.values()), classes, seed)
+    labels, masked = labels_of(train), "mask" in train.column_names
+    if masked:
+        labels = _rare_together(labels, list(wanted.values()))
+    rows, *cut = stratified_split(labels, list(wanted.values()), classes, seed, may_lack=masked)
     done = dict(parts) | {name: train.select(part) for name, part in zip(wanted, cut, strict=True)}
     done["train"] = train.select(rows)
     if limit is not None:
         done["train"] = done["train"].select(stratified_cap(labels_of(done["train"]), limit, classes, seed))
     return done["train"], done["validation"], done["test"]
+
+
+def _rare_together(labels: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
+    """Labels for the split alone: classes too small to stand in every part become class 0, which no image has.
+
+    If even together they are too small, they go with the largest class.
+    """
+    counts = np.bincount(labels)
+
+    def too_small(count: int) -> bool:
+        return count <= sum(max(1, round(fraction * count)) for fraction in fractions)
+
+    rare = np.array([count > 0 and too_small(count) for count in counts])[labels]
+    together = int(counts.argmax()) if too_small(int(rare.sum())) else 0
+    return np.where(rare, together, labels)
 
 
 def _shuffled(labels: np.ndarray, label: int, seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -55,6 +55,13 @@ class ImageView:
         return self.base[self.rows[row_numbers(indices, len(self))]]
 
 
+def view_of(images: Images, rows: np.ndarray) -> ImageView:
+    """The given rows, int64; a view of a view looks straight at what is below."""
+    if isinstance(images, ImageView):
+        return ImageView(images.base, images.rows[rows])
+    return ImageView(images, rows)
+
+
 @dataclass(frozen=True, eq=False)
 class ImageTable:
     """Images with labels.
@@ -70,6 +77,7 @@ class ImageTable:
     labels: np.ndarray
     classes: tuple[str, ...]
     fingerprint: str
+    task: ClassVar[str] = "classification"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,10 +88,11 @@ class ImageTable:
         if np.array_equal(rows, np.arange(len(self))):
             return self
         digest = hashlib.sha256(self.fingerprint.encode() + rows.astype("<i8").tobytes()).hexdigest()
-        view = ImageView(self.images, rows)
-        if isinstance(self.images, ImageView):
-            view = ImageView(self.images.base, self.images.rows[rows])
-        return ImageTable(view, self.labels[rows], self.classes, digest)
+        return ImageTable(view_of(self.images, rows), self.labels[rows], self.classes, digest)
+
+    def truth(self, rows: Indices) -> Tensor:
+        """What a model should say of the given rows: int64 [B], their labels, each in [0, K)."""
+        return torch.from_numpy(self.labels[row_numbers(rows, len(self))])
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, np.ndarray]]:
         """Yields (uint8 [B, 3, S, S], int64 [B]) in order; the last batch may be smaller."""

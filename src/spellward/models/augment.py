@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spellward.data import ImageTable
+from spellward.data import ImageTable, MaskTable
 from spellward.data.store import Indices, row_numbers
 from spellward.data.table import Images
 
@@ -73,9 +73,14 @@ class VariedImages:
 
 
 def varied(table: ImageTable, variants: int, names: tuple[str, ...], seed: int) -> ImageTable:
-    """A table with `variants` times as many rows; see `VariedImages`."""
+    """A table with `variants` times as many rows; see `VariedImages`. Masks of a `MaskTable` move with their images."""
     if variants == 1 or not names:
         return table
     digest = hashlib.sha256(f"{table.fingerprint} {variants} {names} {seed}".encode()).hexdigest()
     images = VariedImages(table.images, variants, names, seed)
-    return ImageTable(images, np.tile(table.labels, variants), table.classes, digest)
+    labels = np.tile(table.labels, variants)
+    if isinstance(table, MaskTable):
+        # All augmentations only pick pixels, so the same draws move a mask just as they move its image.
+        masks = VariedImages(table.masks, variants, names, seed)
+        return MaskTable(images, labels, table.classes, digest, masks)
+    return ImageTable(images, labels, table.classes, digest)
