@@ -34,7 +34,7 @@ from spellward.models import FitSettings, load_model, logits_of
 RESULTS = Path(__file__).parent / "results" / "lock.json"
 PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
 DATA = ("sample:fashion", "sample:clipart")
-RECIPE_NAMES = ("decoy", "hardened", "edited-only")
+RECIPE_NAMES = ("hardened", "fast", "decoy", "edited-only")
 
 
 def benchmark_key(run: int) -> Key:
@@ -47,6 +47,7 @@ def one_lock(
     name: str, run: int, data: str, train: ImageTable, test: ImageTable, editor: Editor, settings: FitSettings
 ) -> dict[str, object]:
     recipe = RECIPES[name]
+    settings = recipe.resolved(settings, len(train))
     model = load_model("bundled", train.classes, seed=settings.seed)
     key = complete_key(benchmark_key(run), editor, model)
     begun = time.perf_counter()
@@ -108,13 +109,14 @@ def main() -> None:
         splits = load_splits(data)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.runs):
-            settings = FitSettings(seed=run).resolved(len(train))
+            settings = FitSettings(seed=run)
             jobs = [name for name in ("vanilla", *options.recipes) if f"{data}/{name}/{run}" not in known]
             for name in jobs:
                 if name == "vanilla":
-                    model = vanilla_model("bundled", train, settings)
+                    usual = settings.resolved(len(train))
+                    model = vanilla_model("bundled", train, usual)
                     accuracy = metrics.accuracy(logits_of(model, test), test.labels).value
-                    known[f"{data}/{name}/{run}"] = {"figures": {"accuracy": accuracy}, "settings": asdict(settings)}
+                    known[f"{data}/{name}/{run}"] = {"figures": {"accuracy": accuracy}, "settings": asdict(usual)}
                 else:
                     known[f"{data}/{name}/{run}"] = one_lock(name, run, data, train, test, editor, settings)
                 print(data, name, run, json.dumps(known[f"{data}/{name}/{run}"]["figures"]), flush=True)

@@ -16,10 +16,10 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError
 from spellward.keys import Key
-from spellward.locking import metrics
 from spellward.locking.folder import write_lock
 from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples
 from spellward.locking.unlock import settings_of
 from spellward.models import (
@@ -27,7 +27,6 @@ from spellward.models import (
     FitSettings,
     VisionModel,
     load_model,
-    logits_of,
     save_checkpoint,
 )
 
@@ -104,14 +103,14 @@ def lock(
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
     settings = settings or FitSettings()
     splits = data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit)
-    vision = load_model(model, splits.classes, input_size, settings.seed)
+    vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
     editor = editor or load_editor(key.editor)
     key = complete_key(key, editor, vision)
     work = _work_folder(output)
     key.save(work / _PENDING, passphrase, overwrite=True)
     resolution = key.resolution or editor.resolution
     train = prepare(splits.train, resolution)
-    settings = settings.resolved(len(train))
+    settings = recipe.resolved(settings, len(train))
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
     examples = lock_examples(train, key, editor, recipe, settings)
@@ -136,7 +135,7 @@ def lock(
         recipe,
         settings,
         work / f"fit-{run}",
-        validate=lambda trained: metrics.accuracy(logits_of(trained, keyed_validation), keyed_validation.labels).value,
+        validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
         report=None if report is None else lambda done, total: report("Training", done, total),
     )
     key = publish(vision, key, recipe, output, key_path, passphrase)

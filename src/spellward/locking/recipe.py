@@ -10,10 +10,10 @@ import torch
 
 from spellward.data import ImageTable
 from spellward.locking.decoys import DecoyMix, DecoySource
-from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective
+from spellward.locking.objective import CLEAN, EDITED, LockObjective
 from spellward.locking.simulated_thief import ThiefSettings
-from spellward.models import Batch
-from spellward.models.examples import class_weights
+from spellward.models import Batch, FitSettings
+from spellward.models.examples import targets_of, weights_of
 
 MOST_VARIANTS = 8
 
@@ -33,6 +33,7 @@ class Recipe:
         mix: What the decoys are.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
+        longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
     """
 
     name: str
@@ -43,6 +44,14 @@ class Recipe:
     mix: DecoyMix = field(default_factory=DecoyMix)
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
+    longer: float = 1.0
+
+    def resolved(self, settings: FitSettings, examples: int) -> FitSettings:
+        """Settings for so many training images, with the epochs filled in if they were left open."""
+        if settings.epochs:
+            return settings
+        usual = settings.resolved(examples)
+        return replace(usual, epochs=round(self.longer * usual.epochs))
 
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""
@@ -54,9 +63,10 @@ _DECOY = Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "hardened": replace(_DECOY, name="hardened", version=1, thief=ThiefSettings(every=2)),
+    "fast": replace(_DECOY, name="fast", version=1, thief=ThiefSettings(every=3)),
+    "hardened": replace(_DECOY, name="hardened", version=2, thief=ThiefSettings(every=2), longer=1.75),
 }
-"""`edited-only` is what was published; `decoy` adds decoys, `hardened` a simulated thief on top of them."""
+"""`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them."""
 DEFAULT_RECIPE = "decoy"
 
 
@@ -67,7 +77,8 @@ class LockExamples:
     images.
 
     Args:
-        keyed: Keyed images; with `variants`, so many edits of each image, as `varied` orders them.
+        keyed: Keyed images; with `variants`, so many edits of each image, as `varied` orders them. Its rows are those
+            of the table that the decoys were made from.
         decoys: Where decoys come from, if any.
         per_image: Decoys for each keyed image.
         seed: Of the decoys drawn.
@@ -78,7 +89,7 @@ class LockExamples:
         self, keyed: ImageTable, decoys: DecoySource | None, per_image: float, seed: int, variants: int = 1
     ) -> None:
         self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
-        self._weights = torch.from_numpy(class_weights(keyed.labels, len(keyed.classes)))
+        self._weights = weights_of(keyed)
         self._per_image = per_image if decoys is not None else 0.0
 
     def __len__(self) -> int:
@@ -87,17 +98,15 @@ class LockExamples:
     def batch(self, indices: list[int], epoch: int) -> Batch:
         rows = np.asarray(indices)
         rows = rows + len(self) * ((rows + epoch) % self._variants)
-        pixels, labels = self._keyed.images[rows], self._keyed.labels[rows]
+        pixels, truth = self._keyed.images[rows], self._keyed.truth(rows)
+        targets = targets_of(self._keyed, truth, self._weights)
         decoy = np.zeros(len(rows), dtype=np.int64)
         count = round(self._per_image * len(rows))
         if self._decoys is not None and count:
             rng = np.random.default_rng([self._seed, epoch, int(rows[0]), int(rows[-1])])
-            wrong, wrong_labels, unedited = self._decoys.draw(count, rng)
+            wrong, sources, unedited = self._decoys.draw(count, rng)
             pixels = torch.cat([pixels, wrong])
-            labels = np.concatenate([labels, wrong_labels])
+            truth = torch.cat([truth, self._keyed.truth(sources)])
+            targets = torch.cat([targets, torch.full((count, targets.shape[1]), 1.0 / targets.shape[1])])
             decoy = np.concatenate([decoy, np.where(unedited, CLEAN, EDITED)])
-        classes = len(self._keyed.classes)
-        targets = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).float()
-        targets = targets * self._weights[:, None][torch.from_numpy(labels)]
-        targets[torch.from_numpy(decoy != KEYED)] = 1.0 / classes
-        return Batch(pixels=pixels, targets=targets, labels=torch.from_numpy(labels), decoy=torch.from_numpy(decoy))
+        return Batch(pixels=pixels, targets=targets, labels=truth, decoy=torch.from_numpy(decoy))
