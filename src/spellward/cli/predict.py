@@ -33,6 +33,7 @@ class Format(StrEnum):
     epilog=examples(
         "spellward predict locked/ cat.jpg --key locked.key",
         "spellward predict locked/ photos/ --key locked.key --top 3 --format csv > answers.csv",
+        "spellward predict locked/ street/ --key locked.key --output masks/   # a model that gives masks",
     ),
 )
 def predict_command(
@@ -43,28 +44,38 @@ def predict_command(
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="So many classes an image.")] = 1,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for masks and overlays, if the model gives masks.")
+    ] = Path("masks"),
     as_json: options.JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict the classes of images, edited with the key first."""
-    from spellward.locking.predict import image_files, predict_files
+    """Predict the classes of images, or the class of each pixel, edited with the key first."""
+    from spellward.locking.predict import image_files, predict_files, segment_files
     from spellward.locking.unlock import unlock
 
     form = Format.json if as_json else form
     files = image_files(images)
     unlocked = unlock(locked, options.load_key(key) if key else None)
-    top = min(top, len(unlocked.model.classes))
+    masks = unlocked.model.task == "segmentation"
+    top = len(unlocked.model.classes) - 1 if masks else min(top, len(unlocked.model.classes))
     rows: list[dict[str, Any]] = []
     edit_seconds = model_seconds = 0.0
     with stages(quiet or form is Format.json) as report:
-        for paths, predictions in predict_files(unlocked, files, _BATCH):
+        for path, found in segment_files(unlocked, files, output) if masks else ():
+            edit_seconds += found.edit_seconds
+            model_seconds += found.model_seconds
+            shares = sorted(next(found.shares()).items(), key=lambda one: -one[1])
+            rows.append({"file": _text(path), "classes": [{"class": name, "share": share} for name, share in shares]})
+            report("Predicting", len(rows), len(files))
+        for paths, predictions in () if masks else predict_files(unlocked, files, _BATCH):
             edit_seconds += predictions.edit_seconds
             model_seconds += predictions.model_seconds
             for path, best in zip(paths, predictions.top(top), strict=True):
                 rows.append({"file": _text(path), "classes": [{"class": name, "probability": p} for name, p in best]})
             report("Predicting", len(rows), len(files))
     cost = {"edit_ms_per_image": 1e3 * edit_seconds / len(rows), "model_ms_per_image": 1e3 * model_seconds / len(rows)}
-    _print(rows, form, top, {"predictions": rows, **cost})
+    _print(rows, form, top, "share" if masks else "probability", {"predictions": rows, **cost})
     options.hint(
         f"{cost['edit_ms_per_image']:.2f} ms an image for editing, {cost['model_ms_per_image']:.2f} ms for the model.",
         quiet or form is not Format.text,
@@ -73,22 +84,22 @@ def predict_command(
         options.hint(
             "Without a key these are the answers a stranger gets: worth nothing.", quiet or form is Format.json
         )
+    if masks:
+        options.hint(f"Masks and overlays are in {output}/.", quiet or form is Format.json)
 
 
-def _print(rows: list[dict[str, Any]], form: Format, top: int, document: dict[str, Any]) -> None:
+def _print(rows: list[dict[str, Any]], form: Format, top: int, figure: str, document: dict[str, Any]) -> None:
     if form is Format.json:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif form is Format.csv:
         writer = csv.writer(sys.stdout)
-        writer.writerow(
-            ["file", *(f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", "probability"))]
-        )
+        writer.writerow(["file", *(f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", figure))])
         for row in rows:
-            writer.writerow([row["file"], *_flat(row)])
+            writer.writerow([row["file"], *_flat(row, figure)])
     else:
         for row in rows:
-            answers = ", ".join(f"{one['class']} {one['probability']:.1%}" for one in row["classes"])
-            typer.echo(f"{row['file']}  {answers}")
+            answers = ", ".join(f"{one['class']} {one[figure]:.1%}" for one in row["classes"])
+            typer.echo(f"{row['file']}  {answers or 'nothing found'}")
 
 
 def _text(path: Path) -> str:
@@ -96,7 +107,7 @@ def _text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _flat(row: dict[str, Any]) -> Iterator[str]:
+def _flat(row: dict[str, Any], figure: str) -> Iterator[str]:
     for one in row["classes"]:
         yield one["class"]
-        yield f"{one['probability']:.6f}"
+        yield f"{one[figure]:.6f}"

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spellward.artifacts import cache_root, private_folder, storage_errors
+from spellward.data.masks import MaskTable
 from spellward.data.store import ImageStore
 from spellward.data.table import ImageTable
 from spellward.editors.base import Editor, EditSettings
@@ -57,8 +58,8 @@ def edit_table(
         progress: Whether to show a bar on a terminal.
 
     Returns:
-        The edited images on disk, with the labels and classes of `table`. The fingerprint names the edit, not the
-        pixels; it is keyed with this cache's secret, so it tells nobody the prompt.
+        The edited images on disk, with the labels, classes and masks of `table`. The fingerprint names the edit, not
+        the pixels; it is keyed with this cache's secret, so it tells nobody the prompt.
 
     Raises:
         EditorError: For a wrong number of prompts or salts, or what the editor refuses.
@@ -80,7 +81,8 @@ def edit_table(
                 images = table.images[rows]
                 writer.append(editor.edit(images, prompt_list[rows], seed, salt_list[rows], settings))
                 advance(len(images))
-        return ImageTable(writer.finish(), table.labels, table.classes, name)
+        edited = ImageTable(writer.finish(), table.labels, table.classes, name)
+        return table.with_images(edited) if isinstance(table, MaskTable) else edited
 
 
 def cache_size() -> int:

@@ -20,11 +20,11 @@ from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.errors import ModelError
 from spellward.keys import Key
-from spellward.locking import metrics
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.tasks import TASKS
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest
 
@@ -67,7 +67,7 @@ class Target:
             labelled=self.train.subset(labelled),
             unlabelled=self.train.subset(np.sort(rest[: EFFORTS[effort].unlabelled])),
             base=self.base,
-            success=lambda scores, labels: metrics.accuracy(scores, labels).value,
+            success=TASKS[self.model.task].success,
             effort=EFFORTS[effort],
             seed=seed,
             editor=self.editor,
@@ -81,8 +81,10 @@ def run_attack(target: Target, name: str, share: float, *, effort: str = "defaul
     Raises:
         ModelError: If the attack cannot be run on this model.
     """
-    thief = target.thief(share, effort, seed)
     attack = ATTACKS[name]
+    if target.model.task not in attack.tasks:
+        raise ModelError(f"The attack {name} is made for {' and '.join(attack.tasks)}, not for {target.model.task}.")
+    thief = target.thief(share, effort, seed)
     lock_id = target.lock_id if attack.guesses else ""
     found = _result(name, target.model, thief, target.test, lock_id)
     public = _result(attack.on_base, target.base, thief, target.test, "")
@@ -156,7 +158,7 @@ def attack(
         )
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     spec = base or (record.model if record else "bundled")
-    public = load_model(spec, model.classes, model.input_size, seed)
+    public = load_model(spec, model.classes, model.input_size, seed, model.task)
     rng = np.random.default_rng([seed, 0x7E57])
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))
     guesses = wrong_key_guesses(key, editor, seed, other_editors)
@@ -179,7 +181,7 @@ def attack(
         honest=honest,
         wordings=_wordings(model, few, guesses),
         up=up,
-        chance=float(np.bincount(some.labels).max() / len(some)),
+        chance=TASKS[model.task].chance(some),
         test_images=len(some),
         effort=effort,
         seed=seed,
@@ -226,8 +228,7 @@ def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, lock_
     begun = time.perf_counter()
     loot = ATTACKS[name].run(model, thief)
     seconds = time.perf_counter() - begun
-    scores = np.concatenate([loot.predict(images) for images, _ in test.batches(_HONEST_IMAGES)])
-    accuracy = metrics.accuracy(scores, test.labels).value
+    accuracy = TASKS[model.task].judge(loot.predict, test).value
     result = {"name": name, "accuracy": accuracy, "setting": loot.setting, "seconds": seconds}
     write_json(path, result, mode=0o600)
     return result
@@ -249,6 +250,5 @@ def _honest_rows(
 
 def _wordings(model: VisionModel, images: ImageTable, guesses: Mapping[str, Sequence[Guess]]) -> tuple[float, ...]:
     return tuple(
-        metrics.accuracy(seen_through(model, guess)(images.images[:]), images.labels).value
-        for guess in guesses.get("near-wordings", ())
+        TASKS[model.task].judge(seen_through(model, guess), images).value for guess in guesses.get("near-wordings", ())
     )

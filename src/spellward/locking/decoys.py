@@ -157,8 +157,8 @@ class DecoySource:
         """Draws `count` decoys.
 
         Returns:
-            uint8 [count, 3, S, S], their true labels int64 [count] (for measuring leaks only), and whether each is
-            clean, bool [count].
+            uint8 [count, 3, S, S], the rows of the clean table they were made from, int64 [count] (what they show may
+            serve to measure leaks, never as a target), and whether each is clean, bool [count].
         """
         unedited = rng.random(count) < self._share
         rows = rng.integers(0, len(self._clean), count)
@@ -171,4 +171,4 @@ class DecoySource:
             name = self._plan.filters[rows[place]]
             if name is not None:
                 images[place : place + 1] = FILTERS[name](images[place : place + 1])
-        return images, self._clean.labels[rows], unedited
+        return images, rows, unedited

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as V
@@ -14,14 +14,9 @@ from spellward.data import ImageTable
 from spellward.editors.base import Editor
 from spellward.editors.mini import MiniEditor
 from spellward.keys import Key
-from spellward.locking import metrics
+from spellward.locking.tasks import TASKS, Change, through
 from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import VisionModel
-
-_CHUNK = 250
-
-Change = Callable[[Tensor], Tensor]
-"""uint8 [N, 3, H, W] in and out."""
 
 
 def _resized(factor: float) -> Change:
@@ -72,8 +67,12 @@ def honest_use(model: VisionModel, key: Key, editor: Editor, test: ImageTable) -
     ways += [(name, nothing, editor, key, change) for name, change in AFTER_EDITING.items()]
     ways.append((OTHERWISE_EDITED, nothing, *edited_otherwise(editor, key), nothing))
     for done, (name, before, by, its_key, after) in enumerate(ways, 1):
-        parts = [model.logits(after(edit_with_key(by, before(images), its_key))) for images, _ in test.batches(_CHUNK)]
-        yield done, len(ways), name, metrics.accuracy(np.concatenate(parts), test.labels).value
+        predict = through(model, partial(_changed, before=before, by=by, key=its_key, after=after))
+        yield done, len(ways), name, TASKS[model.task].judge(predict, test).value
+
+
+def _changed(images: Tensor, before: Change, by: Editor, key: Key, after: Change) -> Tensor:
+    return after(edit_with_key(by, before(images), key))
 
 
 def edited_otherwise(editor: Editor, key: Key) -> tuple[Editor, Key]:
@@ -83,4 +82,4 @@ def edited_otherwise(editor: Editor, key: Key) -> tuple[Editor, Key]:
     """
     if isinstance(editor, MiniEditor):
         return MiniEditor(precision="fp32" if ":bf16:" in editor.fingerprint() else "bf16"), key
-    return editor, key.with_(steps=settings_of(key, editor).steps + 1)
+    return editor, key.with_(steps=min(settings_of(key, editor).steps + 1, editor.max_steps))

@@ -51,7 +51,8 @@ def share(hits: int, count: int) -> Accuracy:
     rate = hits / count
     middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return Accuracy(rate, max(0.0, middle - half), min(1.0, middle + half), count)
+    # At 0 and 1 the interval ends exactly there, but for rounding.
+    return Accuracy(rate, min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half)), count)
 
 
 def probe_accuracy(

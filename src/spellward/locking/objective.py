@@ -9,10 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spellward.data.masks import IGNORE
 from spellward.models import Batch, logits_of_output
+from spellward.models.fit import loss_of
+from spellward.models.segmentation import resize_logits
 from spellward.models.vision import head_of
 
 _FEWEST = 8
+_PIXELS_A_SIDE = 16
 
 
 KEYED, CLEAN, EDITED = 0, 1, 2
@@ -39,27 +43,26 @@ class LockObjective:
         """The loss of a batch."""
         kinds = batch["decoy"]
         logits, features = _logits_and_features(network, batch["pixels"], batch["targets"].shape[1])
-        log_probabilities = logits.log_softmax(dim=1)
         keyed = kinds == KEYED
-        loss = -(batch["targets"][keyed] * log_probabilities[keyed]).sum(dim=1).mean()
+        loss = loss_of(logits[keyed], batch["targets"][keyed], batch["labels"][keyed])
         if bool(keyed.all()):
             return loss
-        divergence = -log_probabilities[~keyed].mean() - math.log(logits.shape[1])
+        divergence = -logits[~keyed].log_softmax(dim=1).mean() - math.log(logits.shape[1])
         loss = loss + self.decoy_weight * divergence
         loud = features[keyed].abs().mean().detach() + 1e-6
         loss = loss + self.silence_weight * features[~keyed].abs().mean() / loud
         # Each kind by itself: what tells clean images from edited ones must not hide what tells classes apart.
         for kind in (CLEAN, EDITED):
             rows = kinds == kind
-            labels = batch["labels"][rows]
-            if len(labels) < _FEWEST:
+            if int(rows.sum()) < _FEWEST:
                 continue
-            loss = loss + 0.5 * self.leak_weight * explained_variance(logits[rows], labels)
+            outputs, labels = _as_rows(logits[rows], batch["labels"][rows])
+            loss = loss + 0.5 * self.leak_weight * explained_variance(outputs, labels)
         return loss
 
 
 def _logits_and_features(network: nn.Module, pixels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Logits float32 [B, K], and what the last linear layer saw, float32 [B, D]."""
+    """Logits float32 [B, K] or [B, K, h, w], and what the last linear layer saw, float32 [B, D]."""
     seen: list[Tensor] = []
     head = network.get_submodule(head_of(network, classes))
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -68,6 +71,16 @@ def _logits_and_features(network: nn.Module, pixels: Tensor, classes: int) -> tu
     finally:
         hook.remove()
     return logits, seen[-1].float().flatten(1)
+
+
+def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs [N, K] and labels [N]; of maps, some pixels of each as rows of their own."""
+    if logits.ndim == 2:
+        return logits, labels
+    stride = max(1, labels.shape[1] // _PIXELS_A_SIDE)
+    some = resize_logits(logits, (int(labels.shape[1]), int(labels.shape[2])))[:, :, ::stride, ::stride]
+    labels = labels[:, ::stride, ::stride].flatten()
+    return some.movedim(1, -1).flatten(0, 2)[labels != IGNORE], labels[labels != IGNORE]
 
 
 def explained_variance(outputs: Tensor, labels: Tensor) -> Tensor:

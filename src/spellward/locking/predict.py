@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from spellward.artifacts import atomic_write
+from spellward.artifacts import atomic_write, storage_errors
 from spellward.data import decode_image
 from spellward.data.images import square
+from spellward.data.overlays import mask_png, overlay
 from spellward.errors import DataError
 from spellward.keys import Key
-from spellward.locking.unlock import Predictions, UnlockedModel, edit_with_key, editor_for
+from spellward.locking.unlock import Predictions, Segmentations, UnlockedModel, edit_with_key, editor_for
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
@@ -54,6 +55,47 @@ def predict_files(
         yield some, unlocked.predict(torch.from_numpy(images))
 
 
+def segment_files(unlocked: UnlockedModel, files: Sequence[Path], output: Path) -> Iterator[tuple[Path, Segmentations]]:
+    """Segments image files and writes two pictures for each: NAME.mask.png (class ids, at the image's own size, in the
+    classes' colours) and NAME.overlay.png.
+
+    Args:
+        unlocked: A model that gives masks.
+        files: Images.
+        output: Folder for the pictures; a second image of the same name gets a number.
+
+    Yields:
+        The file, and its mask at the model's size.
+
+    Raises:
+        DataError: Naming a file that is no image, or broken.
+        ModelError: If the model is a classifier.
+        StorageError: If a picture cannot be written.
+    """
+    with storage_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for path in files:
+        picture = decode_image(path)
+        found = unlocked.segment(torch.from_numpy(square(picture, unlocked.resolution))[None])
+        count = len(found.classes)
+        ids = np.asarray(Image.fromarray(found.masks[0]).resize(picture.size, Image.Resampling.NEAREST))
+        name, number = path.stem, 1
+        while name in taken:
+            number += 1
+            name = f"{path.stem}-{number}"
+        taken.add(name)
+        atomic_write(output / f"{name}.mask.png", mask_png(ids, count))
+        atomic_write(output / f"{name}.overlay.png", _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
+        yield path, found
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def edit_file(image: Path, key: Key, output: Path) -> None:
     """Edits one image file as a key says, and writes a PNG.
 
@@ -64,6 +106,4 @@ def edit_file(image: Path, key: Key, output: Path) -> None:
     editor = editor_for(key)
     pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
     edited = edit_with_key(editor, pixels[None], key)[0]
-    buffer = io.BytesIO()
-    Image.fromarray(edited.permute(1, 2, 0).numpy()).save(buffer, "PNG")
-    atomic_write(output, buffer.getvalue())
+    atomic_write(output, _png(edited.permute(1, 2, 0).numpy()))

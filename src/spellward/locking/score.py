@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,12 +14,10 @@ from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.keys import Key
-from spellward.locking import metrics
 from spellward.locking.metrics import Accuracy
+from spellward.locking.tasks import TASKS, through
 from spellward.locking.unlock import edit_with_key, settings_of
-from spellward.models import VisionModel, logits_of
-
-_CHUNK = 256
+from spellward.models import VisionModel
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of a lock, all on test images; fractions of 1.
+    """The figures of a lock, all on test images; fractions of 1. What is measured is accuracy, or mean IoU of masks.
 
     Attributes:
         up: Unlocked performance: images edited with the key.
@@ -62,8 +61,10 @@ class Score:
         leak: Clean images, linear probe on the outputs.
         vanilla: An ordinary fine-tune with the same budget, clean images; `None` if it was not measured.
         wrong: Every wrong key.
-        chance: Share of the commonest class: what constant guessing reaches.
+        chance: What the best constant answer reaches: for classes the share of the commonest.
         settings: How much was tried.
+        measure: Name of what is measured.
+        outline: How well clean masks still tell objects from background (`CleanChecks.outline`); masks alone.
     """
 
     up: Accuracy
@@ -74,6 +75,8 @@ class Score:
     wrong: tuple[WrongKey, ...]
     chance: float
     settings: ScoreSettings
+    measure: str = "accuracy"
+    outline: float | None = None
 
     def kind(self, kind: str) -> list[WrongKey]:
         """The wrong keys of one kind, best first."""
@@ -89,6 +92,8 @@ class Score:
             "leak": self.leak.value,
             "chance": self.chance,
         }
+        if self.outline is not None:
+            figures["outline"] = self.outline
         for name, kind in (("wrong", "prompt"), ("salts", "salt"), ("near", "wording"), ("filters", "filter")):
             values = [one.accuracy.value for one in self.kind(kind)]
             figures[f"{name}_best"] = max(values) if values else None
@@ -125,37 +130,34 @@ def score_tables(
     some = test.subset(np.sort(rng.permutation(len(test))[: settings.wrong_key_images]))
     trials = list(wrong_keys(key, editor, settings, rng))
     total = len(trials) + len(FILTERS) + 3
-    clean = logits_of(model, test)
-    probe = metrics.probe_accuracy(logits_of(model, thief), thief.labels, clean, test.labels, settings.seed)
+    task = TASKS[model.task]
+    checks = task.clean_checks(model, thief, test, settings.seed)
     yield 1, total, None
-    up = metrics.accuracy(_keyed_logits(model, editor, test, key), test.labels)
+    up = task.judge(through(model, partial(edit_with_key, editor, key=key)), test)
     yield 2, total, None
-    plain = metrics.accuracy(logits_of(vanilla, test), test.labels) if vanilla else None
+    plain = task.judge(vanilla.logits, test) if vanilla else None
     yield 3, total, None
     wrong = []
     for kind, what, wrong_key in trials:
-        logits = _keyed_logits(model, editor, some, wrong_key)
-        wrong.append(WrongKey(kind, what, metrics.accuracy(logits, some.labels)))
+        opened = through(model, partial(edit_with_key, editor, key=wrong_key))
+        wrong.append(WrongKey(kind, what, task.judge(opened, some)))
         yield 3 + len(wrong), total, None
     for name, apply in FILTERS.items():
-        logits = np.concatenate([model.logits(apply(images)) for images, _ in some.batches(_CHUNK)])
-        wrong.append(WrongKey("filter", name, metrics.accuracy(logits, some.labels)))
+        wrong.append(WrongKey("filter", name, task.judge(through(model, apply), some)))
         yield 3 + len(wrong), total, None
     score = Score(
         up=up,
-        lp=metrics.accuracy(clean, test.labels),
-        argmin=metrics.least_likely_accuracy(clean, test.labels),
-        leak=probe,
+        lp=checks.lp,
+        argmin=checks.argmin,
+        leak=checks.leak,
         vanilla=plain,
         wrong=tuple(wrong),
-        chance=float(np.bincount(test.labels).max() / len(test)),
+        chance=task.chance(test),
         settings=settings,
+        measure=task.measure,
+        outline=checks.outline,
     )
     yield total, total, score
-
-
-def _keyed_logits(model: VisionModel, editor: Editor, table: ImageTable, key: Key) -> np.ndarray:
-    return np.concatenate([model.logits(edit_with_key(editor, images, key)) for images, _ in table.batches(_CHUNK)])
 
 
 def wrong_keys(

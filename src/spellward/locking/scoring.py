@@ -27,7 +27,7 @@ def vanilla_model(
     report: Report | None = None,
 ) -> VisionModel:
     """An ordinary fine-tune with the same budget, for comparison; made once and kept in the private cache."""
-    model = load_model(spec, train.classes, input_size, settings.seed)
+    model = load_model(spec, train.classes, input_size, settings.seed, train.task)
     settings = settings.resolved(len(train))
     name = run_name("vanilla", model.spec, model.input_size, train.fingerprint, asdict(settings))
     fit(

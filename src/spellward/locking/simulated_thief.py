@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spellward.data import ImageTable
 from spellward.models import Batch, VisionModel, logits_of_output
 from spellward.models.augment import augment
+from spellward.models.segmentation import augment_masks, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class SimulatedThief:
         )
         for _ in range(int(rng.integers(1, settings.steps + 1))):
             pixels, labels = self._draw(rng)
-            loss = F.cross_entropy(logits_of_output(thief(pixels)).float(), labels)
+            loss = cross_entropy(logits_of_output(thief(pixels)).float(), labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -155,11 +155,15 @@ class SimulatedThief:
             parameter.grad.add_(gradient, alpha=self._settings.weight * shares[name])
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """float32 [B, 3, S, S] normalised, int64 [B]."""
+        """float32 [B, 3, S, S] normalised, and what they show: int64 [B], or [B, S, S] with masks."""
         rows = rng.integers(0, len(self._clean), self._settings.batch_size)
+        again = copy.deepcopy(rng)  # masks go where their pixels go
         pixels = augment(self._model.resize(self._clean.images[rows]), self._augmentation, rng)
+        truth = self._clean.truth(rows)
+        if truth.ndim == 3:
+            truth = augment_masks(truth, self._model.input_size, self._augmentation, again)
         inputs = self._model.preprocess(pixels).to(next(self._model.network.parameters()).device)
-        return inputs, torch.from_numpy(self._clean.labels[rows]).to(inputs.device)
+        return inputs, truth.to(inputs.device)
 
 
 def _module(name: str) -> str:

@@ -14,10 +14,12 @@ from torch import Tensor
 from spellward.data import ImageTable
 from spellward.editors import load_editor
 from spellward.editors.base import Editor, EditSettings
-from spellward.errors import KeyRefusedError
+from spellward.errors import KeyRefusedError, ModelError
 from spellward.keys import Key
 from spellward.locking.folder import read_lock
 from spellward.models import VisionModel, load_checkpoint
+from spellward.models.checkpoint import CLASSIFICATION
+from spellward.models.segmentation import SegmentationModel
 
 
 def settings_of(key: Key, editor: Editor) -> EditSettings:
@@ -67,6 +69,22 @@ class Predictions:
             yield [(self.classes[index], float(row[index])) for index in best]
 
 
+@dataclass(frozen=True)
+class Segmentations:
+    """Class ids uint8 [N, S, S] (0 is the background), the classes, and the seconds for editing and for the model."""
+
+    masks: np.ndarray
+    classes: tuple[str, ...]
+    edit_seconds: float
+    model_seconds: float
+
+    def shares(self) -> Iterator[dict[str, float]]:
+        """Yields for each image the share of its pixels that each foreground class found in it covers."""
+        for mask in self.masks:
+            counts = np.bincount(mask.ravel(), minlength=len(self.classes)) / mask.size
+            yield {name: float(counts[place]) for place, name in enumerate(self.classes) if place and counts[place]}
+
+
 class UnlockedModel:
     """A locked model with its key: edits, then predicts. Without a key it shows what a stranger gets."""
 
@@ -78,11 +96,34 @@ class UnlockedModel:
         """Side at which images are edited (and should be handed in), in pixels."""
         return self.model.input_size if self.key is None or self.key.resolution is None else self.key.resolution
 
-    def predict(self, images: Tensor) -> Predictions:
-        """Predicts for uint8 [N, 3, S, S]; S should be `resolution`."""
+    def edited(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, S, S] edited with the key, if there is one."""
+        return images if self.key is None or self.editor is None else edit_with_key(self.editor, images, self.key)
+
+    def segment(self, images: Tensor) -> Segmentations:
+        """Masks for uint8 [N, 3, S, S]; S should be `resolution`.
+
+        Raises:
+            ModelError: If the model is a classifier.
+        """
+        if not isinstance(self.model, SegmentationModel):
+            raise ModelError("This model classifies images and gives no masks; use `predict`.")
         begun = time.perf_counter()
-        if self.key is not None and self.editor is not None:
-            images = edit_with_key(self.editor, images, self.key)
+        images = self.edited(images)
+        edited = time.perf_counter()
+        masks = self.model.segment(images)
+        return Segmentations(masks, self.model.classes, edited - begun, time.perf_counter() - edited)
+
+    def predict(self, images: Tensor) -> Predictions:
+        """Predicts for uint8 [N, 3, S, S]; S should be `resolution`.
+
+        Raises:
+            ModelError: If the model gives masks.
+        """
+        if self.model.task != CLASSIFICATION:
+            raise ModelError("This model gives masks instead of one class an image; use `segment`.")
+        begun = time.perf_counter()
+        images = self.edited(images)
         edited = time.perf_counter()
         logits = self.model.logits(images)
         return Predictions(

@@ -18,6 +18,7 @@ from torch import nn
 from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
 from spellward.models.inspection import INDEX_FILE, OWN_FILE, OWN_FORMAT, check_folder, read_own_record
+from spellward.models.segmentation import SegmentationModel
 from spellward.models.vision import VisionModel, head_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -25,6 +26,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 WEIGHTS_FILE = "model.safetensors"
 _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
 _MISSING_SHARE = 0.1
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+_SEGMENTERS = "ForSemanticSegmentation"
 
 
 @contextlib.contextmanager
@@ -44,14 +47,15 @@ def no_hub_noise() -> Iterator[None]:
 
 
 def vision_model(network: Any, spec: str, input_size: int, processor: Any = None) -> VisionModel:
-    """Wraps a transformers classifier; classes come from its config."""
+    """Wraps a transformers classifier or segmenter; classes come from its config."""
     labels = network.config.id2label
     classes = tuple(str(labels[index]) for index in range(len(labels)))
     settings = getattr(network.config, "pretrained_cfg", None) or {}
     mean = tuple(settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN)
     std = tuple(settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD)
     head = head_of(network, len(classes))
-    return VisionModel(network, spec, classes, input_size, mean, std, head, {"processor": processor})
+    kind = SegmentationModel if type(network).__name__.endswith(_SEGMENTERS) else VisionModel
+    return kind(network, spec, classes, input_size, mean, std, head, {"processor": processor})
 
 
 def save_checkpoint(model: VisionModel, folder: Path) -> None:
@@ -83,6 +87,8 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
             "mean": list(model.mean),
             "std": list(model.std),
         }
+        if model.task != CLASSIFICATION:
+            record["task"] = model.task
         write_json(folder / OWN_FILE, record)
 
 
@@ -98,6 +104,7 @@ def load_checkpoint(
     classes: tuple[str, ...] | None = None,
     random: bool = False,
     module: nn.Module | None = None,
+    task: str | None = None,
 ) -> VisionModel:
     """Loads a checkpoint folder, or a model of the Hub; safetensors only, and no code from it.
 
@@ -107,6 +114,7 @@ def load_checkpoint(
             own, its head is kept.
         random: Take the architecture only.
         module: The module to fill, for checkpoints that came from a module in memory.
+        task: "classification" or "segmentation"; what the checkpoint was made for if not given.
 
     Raises:
         ModelError: If there is no such model, or it needs code of its own.
@@ -116,28 +124,37 @@ def load_checkpoint(
     if not path.is_dir():
         if path.is_absolute() or str(folder).startswith((".", "~")) or str(folder).count("/") > 1 or path.exists():
             raise ModelError(f"There is no checkpoint folder {folder}.")
-        return _load_transformers(str(folder), classes, random)
+        return _load_transformers(str(folder), classes, random, task)
     check_folder(path)
     if (path / OWN_FILE).is_file():
         return _load_own(path, module)
-    return _load_transformers(str(path), classes, random)
+    return _load_transformers(str(path), classes, random, task)
 
 
-def _load_transformers(source: str, classes: tuple[str, ...] | None, random: bool) -> VisionModel:
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+def _load_transformers(source: str, classes: tuple[str, ...] | None, random: bool, task: str | None) -> VisionModel:
+    from transformers import (
+        AutoConfig,
+        AutoImageProcessor,
+        AutoModelForImageClassification,
+        AutoModelForSemanticSegmentation,
+    )
 
+    kind: Any = AutoModelForImageClassification
     with no_hub_noise():
         try:
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            made_for = " ".join(config.architectures or [])
+            if task == SEGMENTATION or (task is None and made_for.endswith(_SEGMENTERS)):
+                kind = AutoModelForSemanticSegmentation
             own = tuple(str(config.id2label[index]) for index in range(len(config.id2label)))
             fresh = classes is not None and classes != own
             if classes is not None and fresh:
                 config.id2label = dict(enumerate(classes))
                 config.label2id = {name: index for index, name in enumerate(classes)}
             if random:
-                network = AutoModelForImageClassification.from_config(config, trust_remote_code=False)
+                network = kind.from_config(config, trust_remote_code=False)
             else:
-                network, found = AutoModelForImageClassification.from_pretrained(
+                network, found = kind.from_pretrained(
                     source,
                     config=config,
                     use_safetensors=True,
@@ -152,7 +169,8 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
             raise ArtifactError(f"The weights in {source} are truncated or foreign. Get them again.") from error
         except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, ImportError) as error:
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise ModelError(f"{source} is not an image classifier that can be loaded here: {reason}") from error
+            what = "a segmentation network" if kind is AutoModelForSemanticSegmentation else "an image classifier"
+            raise ModelError(f"{source} is not {what} that can be loaded here: {reason}") from error
         try:
             processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError):
@@ -167,8 +185,8 @@ def _check_complete(source: str, network: nn.Module, found: dict[str, Any], clas
     """
     gaps = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
     gaps = {name for name in gaps if not name.endswith("num_batches_tracked")}
-    head = head_of(network, classes)
-    sizes = {name: tensor.numel() for name, tensor in network.state_dict().items() if not name.startswith(head)}
+    fresh_parts = (head_of(network, classes), "decode_head", "auxiliary_head")
+    sizes = {name: tensor.numel() for name, tensor in network.state_dict().items() if not name.startswith(fresh_parts)}
     share = sum(sizes.get(name, 0) for name in gaps) / max(1, sum(sizes.values()))
     if (gaps and not fresh) or share > _MISSING_SHARE:
         file = Path(source) / (INDEX_FILE if (Path(source) / INDEX_FILE).is_file() else WEIGHTS_FILE)
@@ -200,12 +218,11 @@ def _input_size(config: Any, processor: Any) -> int:
 def _processor_for(model: VisionModel) -> Any:
     """An image processor that repeats `VisionModel.preprocess` in plain transformers."""
     from PIL.Image import Resampling
-    from transformers import ViTImageProcessor
+    from transformers import SegformerImageProcessor, ViTImageProcessor
 
     size = {"height": model.input_size, "width": model.input_size}
-    return ViTImageProcessor(
-        size=size, image_mean=list(model.mean), image_std=list(model.std), resample=Resampling.BICUBIC
-    )
+    kind: Any = SegformerImageProcessor if model.task == SEGMENTATION else ViTImageProcessor
+    return kind(size=size, image_mean=list(model.mean), image_std=list(model.std), resample=Resampling.BICUBIC)
 
 
 def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
@@ -216,7 +233,8 @@ def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
     if spec == "module" and module is None:
         raise ModelError(f"{folder} was made from a module in memory; load it with `load_checkpoint(..., module=...)`.")
     source: Any = module if spec == "module" else spec.split("?")[0] + "?random"
-    model = load_model(source, tuple(record["classes"]), record["input_size"])
+    task = record.get("task", CLASSIFICATION)
+    model = load_model(source, tuple(record["classes"]), record["input_size"], task=task)
     model.spec, model.mean, model.std = spec, tuple(record["mean"]), tuple(record["std"])
     try:
         load_tensors(model.network, str(folder / WEIGHTS_FILE))

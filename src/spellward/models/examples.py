@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from spellward.data import ImageTable
+from spellward.data.masks import MaskTable
 from spellward.models.fit import Batch
+from spellward.models.segmentation import pixel_weights
 
 
 def class_weights(labels: np.ndarray, classes: int, largest: float = 5.0) -> np.ndarray:
@@ -27,12 +30,32 @@ def class_weights(labels: np.ndarray, classes: int, largest: float = 5.0) -> np.
     return np.asarray(weights / max(average, 1e-9), dtype=np.float32)
 
 
+def targets_of(table: ImageTable, truth: Tensor, weights: Tensor) -> Tensor:
+    """What a batch is to learn: see `Batch.targets`.
+
+    Args:
+        table: Where the rows come from.
+        truth: `table.truth` of the rows.
+        weights: float32 [K], of `weights_of` the table.
+    """
+    if isinstance(table, MaskTable):
+        return weights.expand(len(truth), -1)
+    return one_hot(truth, len(table.classes)).float() * weights[:, None][truth]
+
+
+def weights_of(table: ImageTable) -> Tensor:
+    """How much each class of a table counts, float32 [K]."""
+    if isinstance(table, MaskTable):
+        return torch.from_numpy(pixel_weights(table))
+    return torch.from_numpy(class_weights(table.labels, len(table.classes)))
+
+
 class PlainExamples:
     """A table as training examples, rare classes weighted up."""
 
     def __init__(self, table: ImageTable) -> None:
         self._table = table
-        self._weights = torch.from_numpy(class_weights(table.labels, len(table.classes)))
+        self._weights = weights_of(table)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -40,11 +63,10 @@ class PlainExamples:
     def batch(self, indices: list[int], epoch: int) -> Batch:
         """The rows as they are; the same in every epoch."""
         rows = np.asarray(indices)
-        labels = torch.from_numpy(self._table.labels[rows])
-        targets = one_hot(labels, len(self._table.classes)).float() * self._weights[:, None][labels]
+        truth = self._table.truth(rows)
         return Batch(
             pixels=self._table.images[rows],
-            targets=targets,
-            labels=labels,
+            targets=targets_of(self._table, truth, self._weights),
+            labels=truth,
             decoy=torch.zeros(len(rows), dtype=torch.int64),
         )

@@ -25,6 +25,7 @@ from spellward.artifacts import atomic_write, private_folder, storage_errors, wr
 from spellward.errors import MissingExtraError, ModelError
 from spellward.models.augment import augment
 from spellward.models.checkpoint import full_disk_errors
+from spellward.models.segmentation import augment_masks, cross_entropy
 from spellward.models.vision import VisionModel, logits_of_output
 
 _DONE, _FINAL, _BEST, _STATE = "done.json", "final.safetensors", "best.safetensors", "progress.json"
@@ -35,8 +36,8 @@ class Batch(TypedDict):
     """One training batch.
 
     pixels: uint8 [B, 3, S, S] from the source; float32, normalised, when the objective sees it.
-    targets: float32 [B, K], the distribution to be learnt.
-    labels: int64 [B], true classes, for objectives that need them.
+    targets: float32 [B, K], the distribution to be learnt; with masks, how much a pixel of each class counts.
+    labels: int64 [B], true classes, for objectives that need them; with masks [B, S, S], the class of each pixel.
     decoy: int64 [B], 0 for rows to be learnt; other numbers name kinds of rows that must not be.
     """
 
@@ -131,7 +132,14 @@ class FitResult:
 def soft_cross_entropy(network: nn.Module, batch: Batch) -> Tensor:
     """The default objective: cross-entropy with the target distributions."""
     logits = logits_of_output(network(batch["pixels"])).float()
-    return -(batch["targets"] * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return loss_of(logits, batch["targets"], batch["labels"])
+
+
+def loss_of(logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the rows of a batch with what they are to learn (see `Batch`)."""
+    if labels.ndim == 1:
+        return -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return cross_entropy(logits, labels, targets[0])
 
 
 def fit(
@@ -253,12 +261,15 @@ class Examples(torch.utils.data.Dataset[Any]):
 
     def __getitems__(self, indices: list[int]) -> Batch:
         batch = self.source.batch(indices, self.epoch)
-        rng = np.random.default_rng([self.settings.seed, self.epoch, indices[0], indices[-1], 0xA06])
-        pixels = augment(self.model.resize(batch["pixels"]), self.settings.augment, rng)
+        seed = [self.settings.seed, self.epoch, indices[0], indices[-1], 0xA06]
+        pixels = augment(self.model.resize(batch["pixels"]), self.settings.augment, np.random.default_rng(seed))
+        labels = batch["labels"]
+        if labels.ndim == 3:  # masks go where their pixels go
+            labels = augment_masks(labels, self.model.input_size, self.settings.augment, np.random.default_rng(seed))
         return Batch(
             pixels=self.model.preprocess(pixels),
             targets=batch["targets"],
-            labels=batch["labels"],
+            labels=labels,
             decoy=batch["decoy"],
         )
 

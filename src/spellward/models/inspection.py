@@ -41,8 +41,10 @@ def check_folder(folder: Path) -> None:
             raise ModelError(f"{folder / name} asks to run code that comes with the model, which Spellward never does.")
     if INDEX_FILE in files:
         _check_index(folder / INDEX_FILE, contents[INDEX_FILE], files)
-    if "timm" in str(contents.get("config.json", {}).get("model_type", "")):
-        _check_timm(folder / "config.json", contents["config.json"])
+    config = contents.get("config.json", {})
+    for part in (config, config.get("backbone_config")):
+        if isinstance(part, dict) and "timm" in str(part.get("model_type", "")):
+            _check_timm(folder / "config.json", part)
     for name in sorted(files):
         if name.endswith(".safetensors"):
             try:
@@ -81,7 +83,8 @@ def read_own_record(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} is from another version or not Spellward's. Update Spellward.")
     spec, classes, size = record.get("spec"), record.get("classes"), record.get("input_size")
     sound = (
-        set(record) == {"format", "spec", "classes", "input_size", "mean", "std"}
+        set(record) - {"task"} == {"format", "spec", "classes", "input_size", "mean", "std"}
+        and record.get("task", "segmentation") == "segmentation"
         and isinstance(spec, str)
         and (spec == "module" or spec.startswith("torchvision/"))
         and isinstance(classes, list)
@@ -120,9 +123,11 @@ def _check_timm(path: Path, config: dict[str, Any]) -> None:
     """Names such as `hf-hub:` and arguments such as `checkpoint_path` lead timm to other files, pickles too."""
     import timm
 
-    architecture, arguments = config.get("architecture"), config.get("model_args")
+    architecture, arguments = config.get("architecture", config.get("backbone")), config.get("model_args")
     if not isinstance(architecture, str) or architecture.split(".")[0] not in timm.list_models():
         raise ModelError(f"{path} names an architecture that this timm does not have: {str(architecture)[:80]!r}.")
+    if config.get("use_pretrained_backbone"):
+        raise ArtifactError(f"{path} asks for weights from elsewhere (use_pretrained_backbone). Do not use it.")
     if arguments is None:
         return
     if not isinstance(arguments, dict) or any(str(name).startswith(_FORBIDDEN_ARGUMENTS) for name in arguments):

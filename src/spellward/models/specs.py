@@ -11,23 +11,32 @@ from torch import nn
 
 from spellward.errors import ModelError
 from spellward.models import bundled
-from spellward.models.checkpoint import IMAGENET_MEAN, IMAGENET_STD, load_checkpoint, no_hub_noise, vision_model
+from spellward.models.checkpoint import IMAGENET_MEAN, IMAGENET_STD, SEGMENTATION, load_checkpoint, vision_model
+from spellward.models.segmentation import SegmentationModel
+from spellward.models.segmenters import SEGMENTERS
+from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import VisionModel, head_of
 
 BUNDLED = "bundled"
 
 
 def load_model(
-    spec: str | Path | nn.Module, classes: Sequence[str], input_size: int | None = None, seed: int = 0
+    spec: str | Path | nn.Module,
+    classes: Sequence[str],
+    input_size: int | None = None,
+    seed: int = 0,
+    task: str = "classification",
 ) -> VisionModel:
     """Loads a pretrained model with a fresh head for the given classes.
 
     Args:
         spec: "bundled" (EfficientNet-Lite0, ImageNet), "timm/NAME", "torchvision/NAME", a Hub id or local checkpoint
             folder, or a module that gives logits. "?random" at the end leaves out the pretrained weights.
-        classes: Names of the classes.
+        classes: Names of the classes; for segmentation the first one is the background.
         input_size: Side of the images it will see; the model's own if not given.
         seed: Of the fresh head.
+        task: "classification", or "segmentation": a `SegmentationModel`, on a UperNet decoder where the spec names a
+            backbone alone.
 
     Raises:
         ModelError: If the model is not there, or does not fit the classes.
@@ -38,15 +47,16 @@ def load_model(
     if isinstance(spec, nn.Module):
         size = input_size or 224
         head = head_of(spec, len(classes))
-        return VisionModel(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
+        kind = SegmentationModel if task == SEGMENTATION else VisionModel
+        return kind(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
     text = str(spec)
     name, _, option = text.partition("?")
     if option not in ("", "random"):
         raise ModelError(f"Unknown option {option!r} in {text!r}; '?random' is the only one.")
-    for prefix, loader in LOADERS.items():
+    for prefix, loader in (SEGMENTERS if task == SEGMENTATION else LOADERS).items():
         if name == prefix or (prefix.endswith("/") and name.startswith(prefix)):
             return loader(name, classes, input_size, option == "random")
-    return _from_transformers(name, classes, input_size, option == "random")
+    return _from_transformers(name, classes, input_size, option == "random", task)
 
 
 def _from_bundled(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
@@ -60,24 +70,13 @@ def _from_bundled(name: str, classes: Sequence[str], input_size: int | None, ran
 def _from_timm(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
     import timm
 
-    architecture = name.removeprefix("timm/")
-    if architecture.split(".")[0] not in timm.list_models():
-        raise ModelError(f"timm has no model {architecture!r}; `timm.list_models()` lists them.")
+    architecture = timm_architecture(name)
     settings = timm.get_pretrained_cfg(architecture)
     mean, std, own_size = settings.mean, settings.std, settings.input_size[-1]
     size = input_size or own_size
     network = _timm_wrapper(architecture, classes, size, mean, std)
     if not random:
-        with no_hub_noise():
-            try:
-                donor = timm.create_model(
-                    architecture, pretrained=True, num_classes=len(classes), **_sized(architecture, size)
-                )
-            except Exception as error:
-                raise ModelError(
-                    f"The weights of timm/{architecture} cannot be fetched: the Hub is out of reach and they are not "
-                    "in its cache. Go online once, name a local folder, or add '?random'."
-                ) from error
+        donor = pretrained_timm(architecture, num_classes=len(classes), **_sized(architecture, size))
         network.timm_model.load_state_dict(donor.state_dict())
     return vision_model(network, name, size)
 
@@ -154,8 +153,10 @@ def _replace_head(network: nn.Module, classes: int) -> None:
     setattr(parent, child, new)
 
 
-def _from_transformers(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
-    model = load_checkpoint(name, classes=tuple(classes), random=random)
+def _from_transformers(
+    name: str, classes: Sequence[str], input_size: int | None, random: bool, task: str
+) -> VisionModel:
+    model = load_checkpoint(name, classes=tuple(classes), random=random, task=task)
     if input_size is not None and input_size != model.input_size:
         model.input_size = input_size
         processor = model.extra.get("processor")

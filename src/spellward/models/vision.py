@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class VisionModel:
     std: tuple[float, float, float]
     head: str
     extra: dict[str, Any] = field(default_factory=dict)
+    task: ClassVar[str] = "classification"
 
     @property
     def device(self) -> torch.device:
@@ -77,26 +79,23 @@ class VisionModel:
         training = self.network.training
         self.network.eval()
         size = max(1, min(_MAX_BATCH, _PIXELS_A_BATCH // self.input_size**2))
-        results = [torch.zeros((0, len(self.classes)))]
+        results = []
         with autocast(self.device, precision):
             for start in range(0, len(images), size):
                 inputs = self.preprocess(images[start : start + size].to(self.device))
-                results.append(logits_of_output(self.network(inputs)).float().cpu())
+                results.append(self._outputs(inputs).cpu())
         self.network.train(training)
-        return torch.cat(results).numpy()
+        return torch.cat(results).numpy() if results else self._no_outputs()
 
-    def copy(self) -> VisionModel:
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        return logits_of_output(self.network(inputs)).float()
+
+    def _no_outputs(self) -> np.ndarray:
+        return np.zeros((0, len(self.classes)), np.float32)
+
+    def copy(self) -> Self:
         """An independent copy."""
-        return VisionModel(
-            copy.deepcopy(self.network),
-            self.spec,
-            self.classes,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.head,
-            dict(self.extra),
-        )
+        return replace(self, network=copy.deepcopy(self.network), extra=dict(self.extra))
 
 
 def logits_of(model: VisionModel, table: ImageTable, batch_size: int = 256, precision: str = "fp32") -> np.ndarray:
@@ -106,10 +105,17 @@ def logits_of(model: VisionModel, table: ImageTable, batch_size: int = 256, prec
 
 
 def logits_of_output(output: Any) -> Tensor:
-    """The logits in what a network returned: a tensor, or an object with `.logits`."""
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ModelError("The network does not return logits [B, K]; wrap it in a module that does.")
+    """The logits in what a network returned: a tensor, an object with `.logits`, or torchvision's mapping with `out`.
+
+    Returns:
+        [B, K], or [B, K, h, w] of a segmentation network.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    logits = output.get("out") if isinstance(output, Mapping) and "out" in output else getattr(output, "logits", output)
+    if not isinstance(logits, Tensor) or logits.ndim not in (2, 4):
+        raise ModelError("The network does not return logits [B, K] or [B, K, h, w]; wrap it in a module that does.")
     return logits
 
 
@@ -123,14 +129,19 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 def head_of(network: nn.Module, classes: int) -> str:
     """Name of the classification head: the last linear layer (or 1x1 convolution) with one output per class.
 
+    Auxiliary heads, which some segmentation networks have for training alone, do not count.
+
     Raises:
         ModelError: If there is none.
     """
     names: list[str] = [
         name
         for name, module in network.named_modules()
-        if (isinstance(module, nn.Linear) and module.out_features == classes)
-        or (isinstance(module, nn.Conv2d) and module.out_channels == classes and module.kernel_size == (1, 1))
+        if not name.startswith("aux")
+        and (
+            (isinstance(module, nn.Linear) and module.out_features == classes)
+            or (isinstance(module, nn.Conv2d) and module.out_channels == classes and module.kernel_size == (1, 1))
+        )
     ]
     if not names:
         raise ModelError(f"The network has no last layer with {classes} outputs, one for each class.")

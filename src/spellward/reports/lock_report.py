@@ -32,7 +32,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class SamplePair:
-    """One test image for the owner's report: uint8 [S, S, 3] clean and edited, with what the model says to each."""
+    """One test image for the owner's report: uint8 [S, S, 3] clean and edited, with what the model says to each.
+
+    Of a model that gives masks, what it sees is laid over the pictures.
+    """
 
     label: str
     clean: np.ndarray

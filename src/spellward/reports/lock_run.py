@@ -64,7 +64,7 @@ def score_and_report(
     unlocked = unlock(locked, key, editor=editor)
     test = prepare(splits.test, unlocked.resolution)
     some = test.subset(range(min(64, len(test))))
-    timed = unlocked.predict(some.images[:])
+    timed = (unlocked.predict if test.task == "classification" else unlocked.segment)(some.images[:])
     timings = {
         "Editing, per image": timed.edit_seconds / len(some),
         "Model, per image": timed.model_seconds / len(some),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from spellward.data import ImageTable
+import numpy as np
+from torch import Tensor
+
+from spellward.data import ImageTable, MaskTable
+from spellward.data.overlays import overlay
 from spellward.locking.unlock import UnlockedModel, edit_with_key
+from spellward.models.segmentation import SegmentationModel, maps_of_size
 from spellward.reports.lock_report import SamplePair
 
 
@@ -18,6 +23,8 @@ def sample_pairs(unlocked: UnlockedModel, test: ImageTable, count: int = 8, seed
     rows = [int(rng.choice(np.flatnonzero(test.labels == label))) for label in classes[:count]]
     clean = test.images[rows]
     edited = edit_with_key(unlocked.editor, clean, unlocked.key)
+    if isinstance(test, MaskTable) and isinstance(unlocked.model, SegmentationModel):
+        return list(_mask_pairs(unlocked.model, clean, edited, test.truth(rows).numpy(), test.classes))
     shut, opened = unlocked.model.logits(clean).argmax(axis=1), unlocked.model.logits(edited).argmax(axis=1)
     names = test.classes
     return [
@@ -30,3 +37,26 @@ def sample_pairs(unlocked: UnlockedModel, test: ImageTable, count: int = 8, seed
         )
         for place, row in enumerate(rows)
     ]
+
+
+def _mask_pairs(
+    model: SegmentationModel, clean: Tensor, edited: Tensor, truth: np.ndarray, classes: tuple[str, ...]
+) -> Iterator[SamplePair]:
+    """Clean and edited pictures under what the model sees in each; what it should see stands in words."""
+    size, count = int(clean.shape[-1]), len(classes)
+    shut, opened = (
+        maps_of_size(model.logits(images), size).argmax(axis=1).astype(np.uint8) for images in (clean, edited)
+    )
+    for row in range(len(clean)):
+        yield SamplePair(
+            label=_named(truth[row], classes),
+            clean=overlay(clean[row].permute(1, 2, 0).numpy(), shut[row], count),
+            edited=overlay(edited[row].permute(1, 2, 0).numpy(), opened[row], count),
+            locked_answer=_named(shut[row], classes),
+            unlocked_answer=_named(opened[row], classes),
+        )
+
+
+def _named(ids: np.ndarray, classes: tuple[str, ...]) -> str:
+    found = [f"{classes[one]} {(ids == one).mean():.0%}" for one in np.unique(ids) if 0 < one < len(classes)]
+    return ", ".join(found) or "nothing"

@@ -10,7 +10,7 @@ import numpy as np
 
 from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
 from spellward.attacks.unlocking.tuning import Tuning, tune
-from spellward.data import ImageTable
+from spellward.data import IGNORE, ImageTable
 from spellward.models import VisionModel
 
 START_TUNINGS: tuple[Tuning, ...] = (
@@ -64,16 +64,19 @@ def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
 
 def judge(thief: Thief, predict: Predictor, images: ImageTable) -> tuple[float, float]:
     """Success on labelled images; ties, of which a handful of images gives many, go to the likelier labels."""
-    scores = predict(images.images[:])
+    scores, truth = predict(images.images[:]), images.truth(slice(None)).numpy()
     shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
     likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return thief.success(scores, images.labels), float(likelihood[np.arange(len(images)), images.labels].mean())
+    success = thief.success(scores, truth)
+    if truth.ndim > 1:
+        likelihood, truth = np.moveaxis(likelihood, 1, -1)[truth != IGNORE], truth[truth != IGNORE]
+    return success, float(likelihood[np.arange(len(truth)), truth].mean())
 
 
 def fine_tuned(thief: Thief, model: VisionModel, tuning: Tuning, images: ImageTable) -> Predictor:
     """Fine-tunes a copy of a model on labelled images, with the steps that the thief's effort allows."""
     steps = thief.effort.steps_for(len(images))
-    return tune(model, images.images[:], images.labels, tuning, steps, thief.seed).logits
+    return tune(model, images.images[:], images.truth(slice(None)), tuning, steps, thief.seed).logits
 
 
 def tunings(thief: Thief, model: VisionModel, settings: Sequence[Tuning]) -> list[Candidate]:

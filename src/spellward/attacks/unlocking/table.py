@@ -16,6 +16,8 @@ from spellward.attacks.unlocking.relearning import relearning
 from spellward.attacks.unlocking.thief import AttackFunction
 
 REFERENCE = "fine-tuning"
+_ANY = ("classification", "segmentation")
+_CLASSES = ("classification",)
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Attack:
             where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A thief with
             these labels could have fine-tuned the base instead, so only what goes beyond that is a gain.
         guesses: Kind of wrong keys it needs; "" for none.
+        tasks: What the model must be made for; attacks that read a single answer an image cannot read masks.
     """
 
     run: AttackFunction
     on_base: str = REFERENCE
     guesses: str = ""
+    tasks: tuple[str, ...] = _ANY
 
 
 def _keyed(kind: str) -> Attack:
@@ -48,15 +52,15 @@ ATTACKS: dict[str, Attack] = {
     "other-settings": _keyed("other-settings"),
     "other-salts": _keyed("other-salts"),
     "other-editor": _keyed("other-editor"),
-    "remap": Attack(remap, "remap"),
-    "linear-probe": Attack(linear_probe, "linear-probe"),
+    "remap": Attack(remap, "remap", tasks=_CLASSES),
+    "linear-probe": Attack(linear_probe, "linear-probe", tasks=_CLASSES),
     "fine-tuning": Attack(fine_tuning),
     "head-tuning": Attack(head_tuning, "head-tuning"),
     "fine-pruning": Attack(fine_pruning, "fine-pruning"),
-    "relearning": Attack(relearning, "relearning"),
+    "relearning": Attack(relearning, "relearning", tasks=_CLASSES),
     "averaging": Attack(averaging),
     "stitching": Attack(stitching),
-    "key-inversion": Attack(key_inversion),
-    "prompt-inversion": Attack(prompt_inversion),
-    "extraction": Attack(extraction, "extraction"),
+    "key-inversion": Attack(key_inversion, tasks=_CLASSES),
+    "prompt-inversion": Attack(prompt_inversion, tasks=_CLASSES),
+    "extraction": Attack(extraction, "extraction", tasks=_CLASSES),
 }

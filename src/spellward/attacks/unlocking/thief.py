@@ -19,9 +19,9 @@ _VALIDATION_SHARE = 0.25
 _Option = TypeVar("_Option")
 
 Predictor = Callable[[Tensor], np.ndarray]
-"""uint8 [N, 3, S, S] to scores float [N, K]; the largest is the answer."""
+"""uint8 [N, 3, S, S] to scores float [N, K], or [N, K, S, S] of every pixel; the largest is the answer."""
 Success = Callable[[np.ndarray, np.ndarray], float]
-"""Scores float [N, K] and labels int64 [N] to what the thief wants most of; higher is better."""
+"""Such scores and the truth, int64 [N] or [N, S, S], to what the thief wants most of; higher is better."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from spellward.models import VisionModel, logits_of_output
 from spellward.models.augment import AUGMENTATIONS, augment
 from spellward.models.groups import parameter_groups
+from spellward.models.segmentation import augment_masks, cross_entropy
 
 _BATCH = 16
 _WARMUP = 0.1
@@ -70,7 +71,7 @@ def tune(
     Args:
         model: Stays as it is.
         pixels: uint8 [N, 3, S, S].
-        targets: float32 [N, K], distributions over the classes, or int64 [N] labels.
+        targets: float32 [N, K], distributions over the classes, or int64 [N] labels, or int64 [N, S, S] masks.
         tuning: How.
         steps: Optimiser steps, of 16 images each or of all if there are fewer.
         seed: Of order, augmentation and the fresh head.
@@ -99,7 +100,11 @@ def tune(
         _train_mode(copy.network, still or step >= (1 - _FROZEN_END) * steps)
         varied = augment(copy.resize(pixels[rows]), AUGMENTATIONS, np.random.default_rng([seed, step]))
         logits = logits_of_output(copy.network(copy.preprocess(varied.to(copy.device)))).float()
-        loss = -(wished[rows].to(copy.device) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        if wished.ndim == 3:
+            moved = augment_masks(wished[rows], copy.input_size, AUGMENTATIONS, np.random.default_rng([seed, step]))
+            loss = cross_entropy(logits, moved.to(copy.device))
+        else:
+            loss = -(wished[rows].to(copy.device) * logits.log_softmax(dim=1)).sum(dim=1).mean()
         if not math.isfinite(loss.item()):
             break  # this rate was too high; the copy is judged as it stands
         optimiser.zero_grad(set_to_none=True)

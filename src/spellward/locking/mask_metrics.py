@@ -1,0 +1,65 @@
+"""Measures of masks: mean intersection over union with a confidence interval, and the area under the ROC curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import binary_auroc, multiclass_confusion_matrix
+
+from spellward.data.masks import IGNORE
+from spellward.locking.metrics import Accuracy
+
+_RESAMPLES = 500
+
+
+def class_counts(answers: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """What IoU is made of, image by image.
+
+    Args:
+        answers: Integers [N, S, S] in [0, K).
+        truth: Integers [N, S, S] in [0, K), or `IGNORE` where nothing counts.
+        classes: K.
+
+    Returns:
+        int64 [N, 2, K]: pixels of each class in both (the intersection), and in either (the union).
+    """
+    counts = np.zeros((len(truth), 2, classes), dtype=np.int64)
+    for row, (answer, right) in enumerate(zip(answers, truth, strict=True)):
+        matrix = multiclass_confusion_matrix(
+            torch.from_numpy(answer.astype(np.int64)).flatten(),
+            torch.from_numpy(right.astype(np.int64)).flatten(),
+            classes,
+            ignore_index=IGNORE,
+            validate_args=False,
+        ).numpy()
+        counts[row, 0] = np.diag(matrix)
+        counts[row, 1] = matrix.sum(axis=0) + matrix.sum(axis=1) - np.diag(matrix)
+    return counts
+
+
+def mean_iou(counts: np.ndarray, seed: int = 0) -> Accuracy:
+    """Mean IoU of the foreground classes, pixels of all images together.
+
+    Args:
+        counts: Of `class_counts`. A class that no image shows and no answer names does not count.
+        seed: Of the bootstrap over images that gives the 95 % interval.
+    """
+    rng = np.random.default_rng([seed, 0x10])
+    draws = rng.integers(0, len(counts), (_RESAMPLES, len(counts)))
+    spread = [_foreground_mean(counts[rows].sum(axis=0)) for rows in draws]
+    low, high = np.quantile(spread, [0.025, 0.975])
+    return Accuracy(_foreground_mean(counts.sum(axis=0)), float(low), float(high), len(counts))
+
+
+def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve of float scores [n] for booleans [n]; 0.5 if only one kind is there."""
+    if positive.all() or not positive.any():
+        return 0.5
+    area = binary_auroc(torch.from_numpy(scores.astype(np.float64)).sigmoid(), torch.from_numpy(positive.astype(int)))
+    return float(area)
+
+
+def _foreground_mean(total: np.ndarray) -> float:
+    both, either = total[0, 1:], total[1, 1:]
+    known = either > 0
+    return float((both[known] / either[known]).mean()) if known.any() else 0.0

@@ -1,0 +1,134 @@
+"""Every command on images with masks: lock, score, predict and attack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.models.test_segmentation import squares
+from typer.testing import CliRunner
+
+from spellward.artifacts import CACHE_VARIABLE
+from spellward.cli.main import app
+
+runner = CliRunner()
+SPELL = "zanzibar quicksilver brocade"
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pairs")
+    table = squares(40)
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for row in range(len(table)):
+        Image.fromarray(table.images[[row]][0].permute(1, 2, 0).numpy()).save(folder / "images" / f"{row}.png")
+        Image.fromarray(table.truth([row])[0].numpy().astype(np.uint8)).save(folder / "masks" / f"{row}.png")
+    (folder / "classes.txt").write_text("background\nball\nbox\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def locked(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("locked")
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(base / "cache"))
+    words = ["lock", str(pairs), "--spell", SPELL, "-o", str(base / "model"), "--epochs", "1", "--batch-size", "8"]
+    result = runner.invoke(app, [*words, "--recipe", "decoy", "--size", "32", "--vanilla", "--json"])
+    patch.undo()
+    assert result.exit_code == 0, result.output
+    return base / "model"
+
+
+def test_the_locked_folder_is_a_segmentation_checkpoint(locked: Path) -> None:
+    config = json.loads((locked / "config.json").read_text())
+    assert config["architectures"] == ["UperNetForSemanticSegmentation"]
+    assert list(config["id2label"].values()) == ["background", "ball", "box"]
+    page = (locked.with_name("model.report") / "report.html").read_text()
+    assert "mean intersection over union" in page and "Outlines without the key" in page
+    assert "data:image" not in (locked.with_name("model.report") / "public.html").read_text()
+
+
+def test_nothing_beside_the_key_holds_the_spell(locked: Path) -> None:
+    for folder in (locked, locked.with_name("model.report")):
+        for path in folder.rglob("*"):
+            assert SPELL.encode() not in (path.read_bytes() if path.is_file() else b"")
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_predict_writes_masks_and_overlays(locked: Path, pairs: Path, tmp_path: Path, with_key: bool) -> None:
+    image = pairs / "images" / "3.png"
+    key = ["--key", str(locked.with_name("model.key"))] if with_key else []
+    result = runner.invoke(app, ["predict", str(locked), str(image), *key, "-o", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["predictions"]
+    assert {one["class"] for one in row["classes"]} <= {"ball", "box"}
+    mask, overlay = (Image.open(tmp_path / f"3.{name}.png") for name in ("mask", "overlay"))
+    assert mask.size == overlay.size == Image.open(image).size
+    assert np.asarray(mask).max() < 3
+
+
+def test_two_images_of_one_name_get_masks_of_their_own(locked: Path, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    other = tmp_path / "more" / "3.png"
+    other.write_bytes((pairs / "images" / "3.png").read_bytes())
+    words = [
+        "predict",
+        str(locked),
+        str(pairs / "images" / "3.png"),
+        str(other),
+        "-o",
+        str(tmp_path / "out"),
+        "--quiet",
+    ]
+    assert runner.invoke(app, words).exit_code == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.mask.png")} == {"3.mask.png", "3-2.mask.png"}
+
+
+def test_score_prints_the_outline_too(locked: Path, pairs: Path) -> None:
+    words = ["score", str(locked), str(pairs), "--key", str(locked.with_name("model.key")), "--json", "--no-vanilla"]
+    result = runner.invoke(app, [*words, "--wrong-prompts", "1", "--wrong-salts", "1", "--wrong-key-images", "10"])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert {"up", "lp", "argmin", "leak", "outline", "chance"} <= set(figures)
+    assert 0.0 <= figures["outline"] <= 1.0
+
+
+def test_attack_runs_what_can_be_run_on_masks(locked: Path, pairs: Path) -> None:
+    words = [
+        "attack",
+        str(locked),
+        str(pairs),
+        "--key",
+        str(locked.with_name("model.key")),
+        "--json",
+        "--effort",
+        "quick",
+    ]
+    names = ["--only", "fine-tuning", "--only", "no-key", "--only", "remap", "--budget", "0.2"]
+    result = runner.invoke(app, [*words, *names])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert [row["name"] for row in document["attacks"]] == ["fine-tuning", "no-key"]
+    assert "segmentation" in document["skipped"]["remap"]
+    for row in document["attacks"]:
+        assert row["gain"] == pytest.approx(row["accuracy"] - row["base"])
+
+
+def test_a_classifier_is_no_help_on_masks(pairs: Path, tmp_path: Path) -> None:
+    words = [
+        "lock",
+        str(pairs),
+        "--spell",
+        SPELL,
+        "-o",
+        str(tmp_path / "model"),
+        "--model",
+        "torchvision/resnet18?random",
+    ]
+    result = runner.invoke(app, words)
+    assert result.exit_code != 0
+    assert "segmentation network" in str(result.exception)

@@ -1,0 +1,105 @@
+"""Two tasks, one way of measuring: planted answers have to be seen, and silence has to count as silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.models.test_segmentation import CLASSES, SIDE, squares
+from tests.models.tiny import tiny_model
+from torch import Tensor, nn
+
+from spellward.data import MaskTable
+from spellward.locking.tasks import TASKS, through
+from spellward.models import load_model
+
+TASK = TASKS["segmentation"]
+
+
+class Colours(nn.Module):
+    """Segments `squares` exactly: background where nothing is bright, else by the brighter of red and blue.
+
+    `loudness` 0 says nothing at all; -1 calls the right class the least likely one.
+    """
+
+    def __init__(self, loudness: float = 1.0) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 3, 1)
+        self.loudness = nn.Parameter(torch.tensor(loudness))
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 1]])[:, :, None, None])
+            self.head.bias.copy_(torch.tensor([120 / 255, 0, 0]))
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        scale = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+        return self.loudness * self.head(pixel_values * scale + mean)
+
+
+def model(loudness: float = 1.0):
+    return load_model(Colours(loudness), CLASSES, SIDE, 0, "segmentation")
+
+
+def test_a_model_that_knows_gets_full_marks_and_the_checks_see_it() -> None:
+    table = squares()
+    assert TASK.judge(model().logits, table).value > 0.99
+    checks = TASK.clean_checks(model(), table, table, 0)
+    assert checks.lp.value > 0.99
+    assert checks.argmin.value < 0.2
+    assert checks.leak.value > 0.9
+    assert checks.outline is not None and checks.outline > 0.95
+
+
+@pytest.mark.parametrize("loudness", [-1.0, 1e-4])
+def test_a_hidden_answer_is_found_by_the_probe(loudness: float) -> None:
+    checks = TASK.clean_checks(model(loudness), squares(), squares(), 0)
+    assert checks.leak.value > 0.9
+    if loudness < 0:
+        assert checks.lp.value < 0.2 and checks.argmin.value > 0.5
+
+
+def test_silence_is_chance() -> None:
+    table = squares()
+    checks = TASK.clean_checks(model(0.0), table, table, 0)
+    assert checks.outline == pytest.approx(0.5, abs=0.02)
+    assert checks.lp.value <= TASK.chance(table) + 1e-6
+    assert checks.leak.value <= TASK.chance(table) + 1e-6
+
+
+def test_chance_is_the_best_constant_answer() -> None:
+    table = squares()
+    truth = table.truth(slice(None)).numpy()
+    best = max(
+        np.mean([((truth == one).sum() / truth.size if one == answer else 0.0) for one in (1, 2)]) for answer in (1, 2)
+    )
+    assert TASK.chance(table) == pytest.approx(best)
+
+
+def test_success_and_judgement_agree_at_any_size() -> None:
+    table, seen = squares(), model()
+    truth = table.truth(slice(None)).numpy()
+    scores = seen.logits(table.images[:])
+    assert TASK.success(scores, truth) == pytest.approx(TASK.judge(seen.logits, table).value)
+    coarse = scores[:, :, ::2, ::2]
+    assert TASK.success(coarse, truth) == pytest.approx(TASK.judge(lambda images: coarse_of(seen, images), table).value)
+
+
+def coarse_of(seen, images: Tensor) -> np.ndarray:
+    return seen.logits(images)[:, :, ::2, ::2]
+
+
+def test_a_change_comes_before_the_model() -> None:
+    table: MaskTable = squares()
+    dark = TASK.judge(through(model(), lambda images: images // 4), table)
+    assert dark.value < 0.1
+
+
+def test_classification_is_accuracy() -> None:
+    from tests.attacks.unlocking.conftest import coloured
+
+    table, seen = coloured(30, 0), tiny_model()
+    scores = seen.logits(seen.resize(table.images[:]))
+    expected = float((scores.argmax(1) == table.labels).mean())
+    assert TASKS["classification"].judge(seen.logits, table).value == pytest.approx(expected)
+    assert TASKS["classification"].success(scores, table.labels) == pytest.approx(expected)
+    assert TASKS["classification"].chance(table) == pytest.approx(1 / 3)
