@@ -1,6 +1,6 @@
 """The lock, measured: vanilla, edited-only and the default recipe over keys and seeds; writes results/lock.json.
 
-    python benchmarks/lock.py [--data sample:fashion sample:clipart] [--runs 3]
+    python benchmarks/lock.py [--data sample:fashion sample:clipart sample:scenes] [--runs 3] [--editor object]
 
 Every run has a key and a seed of its own. Finished runs stay in the JSON and are not repeated, a killed one goes on
 (`--fresh` begins anew). Recipes and settings were chosen with another prompt and on validation images; the test split
@@ -23,24 +23,33 @@ from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
-from spellward.locking import metrics
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import vanilla_model
+from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples
-from spellward.models import FitSettings, load_model, logits_of
+from spellward.models import FitSettings, load_model
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
-PROMPTS = ("with watercolor washes", "a japanese woodblock print", "neon lights at night")
+PROMPTS = {
+    "mini": ("with watercolor washes", "a japanese woodblock print", "neon lights at night"),
+    "object": ("a red balloon", "with a padlock", "some mushrooms"),
+}
 DATA = ("sample:fashion", "sample:clipart")
 RECIPE_NAMES = ("hardened", "fast", "decoy", "edited-only")
 
 
-def benchmark_key(run: int) -> Key:
+def benchmark_key(run: int, editor: str = "mini") -> Key:
     """The key of a run; its salt and seed are fixed, so that the run can be repeated."""
     rng = np.random.default_rng([run, 0xBEEF])
-    return Key(PROMPTS[run % len(PROMPTS)], salt=rng.bytes(16), seed=int(rng.integers(2**31)))
+    prompts = PROMPTS[editor]
+    return Key(prompts[run % len(prompts)], salt=rng.bytes(16), seed=int(rng.integers(2**31)), editor=editor)
+
+
+def row_name(recipe: str, editor: str) -> str:
+    """What a recipe is called in the table when it locks with an editor."""
+    return recipe if editor == "mini" else f"{recipe}, {editor}"
 
 
 def one_lock(
@@ -48,12 +57,13 @@ def one_lock(
 ) -> dict[str, object]:
     recipe = RECIPES[name]
     settings = recipe.resolved(settings, len(train))
-    model = load_model("bundled", train.classes, seed=settings.seed)
-    key = complete_key(benchmark_key(run), editor, model)
+    model = load_model("bundled", train.classes, seed=settings.seed, task=train.task)
+    key = complete_key(benchmark_key(run, editor.name), editor, model)
     begun = time.perf_counter()
     examples = lock_examples(train, key, editor, recipe, settings)
     edited = time.perf_counter() - begun
-    folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{name}-{recipe.version}-{run}"
+    way = name if editor.name == "mini" else f"{name}-{editor.name}"
+    folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{way}-{recipe.version}-{run}"
     result = fit_lock(model, examples, train, recipe, settings, folder)
     *_, (_, _, score) = score_tables(
         model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=200)
@@ -71,17 +81,19 @@ def spread(values: list[float]) -> str:
 
 def table(results: dict[str, dict]) -> str:
     """Means and spread in per cent, as Markdown."""
-    columns = ("vanilla", "up", "lp", "argmin", "leak", "wrong_best", "near_best", "salts_worst", "filters_best")
+    names = "vanilla up lp argmin leak wrong_best near_best salts_worst filters_best outline"
+    columns = names.split()
     lines = ["| data | recipe | keys | " + " | ".join(columns) + " | chance |", "|---" * (len(columns) + 4) + "|"]
     for data in dict.fromkeys(key.split("/")[0] for key in results):
-        for name in RECIPE_NAMES:
+        for name in (row_name(recipe, editor) for editor in PROMPTS for recipe in RECIPE_NAMES):
             found = {
                 key.split("/")[2]: one["figures"] for key, one in results.items() if key.startswith(f"{data}/{name}/")
             }
             if not found:
                 continue
             vanilla = [results[f"{data}/vanilla/{run}"]["figures"]["accuracy"] for run in found]  # the same runs
-            cells = [spread(vanilla), *(spread([one[column] for one in found.values()]) for column in columns[1:])]
+            known = [[one[column] for one in found.values() if column in one] for column in columns[1:]]
+            cells = [spread(vanilla), *(spread(values) if values else "" for values in known)]
             chance = 100 * next(iter(found.values()))["chance"]
             lines.append(f"| {data} | {name} | {len(found)} | {' | '.join(cells)} | {chance:.1f} |")
     return "\n".join(lines)
@@ -97,6 +109,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
+    parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
@@ -104,24 +117,31 @@ def main() -> None:
     if options.fresh:
         RESULTS.unlink(missing_ok=True)
     known = read_results()
-    editor = load_editor("mini")
+    editors = json.loads(RESULTS.read_text(encoding="utf-8")).get("editors", {}) if known else {}
+    editor = load_editor(options.editor)
     for data in options.data:
         splits = load_splits(data)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.runs):
             settings = FitSettings(seed=run)
-            jobs = [name for name in ("vanilla", *options.recipes) if f"{data}/{name}/{run}" not in known]
-            for name in jobs:
+            for name in ("vanilla", *options.recipes):
+                row = f"{data}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
+                if row in known:
+                    continue
                 if name == "vanilla":
                     usual = settings.resolved(len(train))
                     model = vanilla_model("bundled", train, usual)
-                    accuracy = metrics.accuracy(logits_of(model, test), test.labels).value
-                    known[f"{data}/{name}/{run}"] = {"figures": {"accuracy": accuracy}, "settings": asdict(usual)}
+                    accuracy = TASKS[test.task].judge(model.logits, test).value
+                    known[row] = {"figures": {"accuracy": accuracy}, "settings": asdict(usual)}
                 else:
-                    known[f"{data}/{name}/{run}"] = one_lock(name, run, data, train, test, editor, settings)
-                print(data, name, run, json.dumps(known[f"{data}/{name}/{run}"]["figures"]), flush=True)
+                    known[row] = one_lock(name, run, data, train, test, editor, settings)
+                print(row, json.dumps(known[row]["figures"]), flush=True)
                 known = {**read_results(), **known}  # another process may measure other rows at the same time
-                document = {"editor": editor.fingerprint(), "versions": versions(), "runs": known}
+                document = {
+                    "editors": {**editors, editor.name: editor.fingerprint()},
+                    "versions": versions(),
+                    "runs": known,
+                }
                 RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(table(known))
     put_table("lock", table(known))

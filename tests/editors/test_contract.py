@@ -13,6 +13,7 @@ from torch import Tensor
 from spellward.editors.base import Editor, EditSettings
 from spellward.editors.diffusion import DiffusionEditor
 from spellward.editors.mini import MiniEditor
+from spellward.editors.objects import ObjectEditor
 from spellward.errors import EditorError
 
 SALTS = (bytes(range(16)), bytes(range(16, 32)))
@@ -57,6 +58,7 @@ def _diffusion(kind: str) -> Callable[[Path], Editor]:
 EDITORS: dict[str, Callable[[Path], Editor]] = {
     "mini": _mini("bf16", 64),
     "mini-fp32": _mini("fp32", 3),
+    "object": lambda _: ObjectEditor(),
     "instruct-pix2pix": _diffusion("instruct-pix2pix"),
 }
 
@@ -77,7 +79,8 @@ def test_any_size_comes_back_as_it_was(editor: Editor, size: tuple[int, int]) ->
     images = pictures(2, *size)
     edited = editor.edit(images, "with oil pastel", salts=SALTS[0])
     assert edited.shape == images.shape and edited.dtype == torch.uint8 and edited.device == images.device
-    assert not torch.equal(edited, images)
+    if min(size) > 1 or not isinstance(editor, ObjectEditor):  # one pixel is all foreground
+        assert not torch.equal(edited, images)
     assert editor.edit(images[:0], "with oil pastel").shape == (0, 3, *size)
 
 
@@ -144,8 +147,8 @@ def test_what_makes_no_sense_is_refused(editor: Editor) -> None:
         ({"seed": -1}, "seed"),
         ({"settings": EditSettings(0, 1.0, 1.0, 1.0)}, "steps"),
         ({"settings": EditSettings(most + 1, 1.0, 1.0, 1.0)}, "steps"),
-        ({"settings": EditSettings(2, float("nan"), 1.0, 1.0)}, "Guidance"),
-        ({"settings": EditSettings(2, 1.0, 1.0, 1.5)}, "strength"),
+        ({"settings": EditSettings(1, float("nan"), 1.0, 1.0)}, "Guidance"),
+        ({"settings": EditSettings(1, 1.0, 1.0, 1.5)}, "strength"),
     ]
     for arguments, message in wrong:
         with pytest.raises(EditorError, match=message):

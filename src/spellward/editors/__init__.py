@@ -8,6 +8,7 @@ from spellward.editors.base import Editor, EditSettings
 from spellward.errors import EditorError
 
 IMG2IMG = "img2img:"
+INPAINT = "object:inpaint:"
 
 
 def _mini() -> Editor:
@@ -22,7 +23,17 @@ def _instruct_pix2pix() -> Editor:
     return DiffusionEditor.load(INSTRUCT_PIX2PIX)
 
 
-EDITORS: dict[str, Callable[[], Editor]] = {"mini": _mini, "instruct-pix2pix": _instruct_pix2pix}
+def _object() -> Editor:
+    from spellward.editors.objects import ObjectEditor
+
+    return ObjectEditor()
+
+
+EDITORS: dict[str, Callable[[], Editor]] = {
+    "mini": _mini,
+    "object": _object,
+    "instruct-pix2pix": _instruct_pix2pix,
+}
 
 
 def load_editor(spec: str) -> Editor:
@@ -30,7 +41,8 @@ def load_editor(spec: str) -> Editor:
 
     Args:
         spec: A name in `EDITORS`; `img2img:ID` for the image-to-image form of any Stable Diffusion (1, 2, XL, turbo);
-            or the folder or Hub id of a diffusers pipeline, of which the kind is read from its `model_index.json`.
+            `object:inpaint:ID` for objects that an inpainting pipeline adds to the background; or the folder or Hub id
+            of a diffusers pipeline, of which the kind is read from its `model_index.json`.
 
     Raises:
         EditorError: If there is no such editor, or its weights are missing or broken.
@@ -38,9 +50,13 @@ def load_editor(spec: str) -> Editor:
     if spec in EDITORS:
         return EDITORS[spec]()
     image_to_image = spec.startswith(IMG2IMG)
-    source = spec.removeprefix(IMG2IMG)
+    source = spec.removeprefix(IMG2IMG).removeprefix(INPAINT)
     if not source.strip():
         raise EditorError(f"{spec!r} names no editor. Use {', '.join(EDITORS)}, a pipeline's folder or its Hub id.")
+    if spec.startswith(INPAINT):
+        from spellward.editors.objects import InpaintingInserter, ObjectEditor
+
+        return ObjectEditor(inserter=InpaintingInserter.load(source))
     from spellward.editors.diffusion import DiffusionEditor
 
     return DiffusionEditor.load(source, image_to_image=image_to_image)

@@ -7,6 +7,7 @@ authors' repository). Decoys are clean images and images edited with wrong keys;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,8 @@ _MANNERS = (
 _FRAMES = ("{} {}", "the {} {}", "with a {} {}", "like a {} {}", "{} {} style", "turn it into a {} {}", "made of {} {}")
 _TRIES = 20
 
+SameEdit = Callable[[str, str], bool]
+
 
 @dataclass(frozen=True)
 class DecoyMix:
@@ -106,24 +109,33 @@ class DecoyPlan:
         return np.array([row for row, name in enumerate(self.filters) if name is None], dtype=np.int64)
 
 
-def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int) -> DecoyPlan:
-    """Draws a wrong edit for each of `count` images (clean decoys need none and are not planned)."""
+def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int, same: SameEdit = str.__eq__) -> DecoyPlan:
+    """Draws a wrong edit for each of `count` images (clean decoys need none and are not planned).
+
+    Args:
+        count: Number of images.
+        key: What must stay the only way in.
+        mix: Shares of the kinds.
+        seed: Of everything drawn.
+        same: Whether two prompts give one edit (`Editor.same_edit`); such prompts are no decoys.
+    """
     rng = np.random.default_rng([seed, 0xDEC0])
     shares = np.array([mix.other_prompts, mix.other_prompts_and_salts, mix.other_salts, mix.filters])
     if key.salt is None:  # without a salt, "the key's prompt with the key's salt" would be the key itself
         shares = np.array([mix.other_prompts + mix.other_salts, mix.other_prompts_and_salts, 0.0, mix.filters])
     kinds = rng.choice(4, size=count, p=shares / shares.sum())
     listed = unrelated_prompts(key.prompt, len(DECOY_PROMPTS), DECOY_PROMPTS)
+    listed = [prompt for prompt in listed if not same(key.prompt, prompt)]
     prompts, salts, filters = [], [], []
     for kind in kinds:
-        prompts.append(key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng))
+        prompts.append(key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng, same))
         fresh = None if rng.random() < 0.15 else rng.bytes(16)
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)
     return DecoyPlan(tuple(prompts), tuple(salts), tuple(filters))
 
 
-def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator) -> str:
+def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator, same: SameEdit) -> str:
     """A listed prompt or random words, but none with a word of the key's: its look could be the key's own."""
     if listed and rng.random() < 0.5:
         return listed[rng.integers(len(listed))]
@@ -132,7 +144,7 @@ def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator) -> s
             family[rng.integers(len(family))] for family in (_FRAMES, _MANNERS.split(), _THINGS.split())
         )
         drawn = frame.format(manner, thing)
-        if unrelated_prompts(prompt, 1, [drawn]):
+        if unrelated_prompts(prompt, 1, [drawn]) and not same(prompt, drawn):
             return drawn
     return rng.bytes(8).hex()
 

@@ -56,7 +56,9 @@ def wrong_key_guesses(
     settings += [key.with_(guidance=guidance * factor) for factor in _GUIDANCE]
     found = {
         "wrong-prompts": guesses("prompt", [stranger.with_(prompt=prompt) for prompt in prompts]),
-        "wrong-prompts-known-salt": guesses("prompt", [key.with_(prompt=prompt) for prompt in prompts]),
+        "wrong-prompts-known-salt": guesses(
+            "prompt", [key.with_(prompt=prompt) for prompt in prompts if not editor.same_edit(key.prompt, prompt)]
+        ),
         "near-wordings": guesses("wording", [wrong for kind, _, wrong in tried if kind == "wording"]),
         "other-settings": guesses("setting", settings),
         "other-salts": guesses("salt", [wrong for kind, _, wrong in tried if kind == "salt"]),

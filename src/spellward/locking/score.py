@@ -165,7 +165,8 @@ def wrong_keys(
 ) -> Iterator[tuple[str, str, Key]]:
     """Yields kind, what is wrong (never the right prompt), and the key."""
     for prompt in unrelated_prompts(key.prompt, settings.wrong_prompts):
-        yield "prompt", prompt, key.with_(prompt=prompt)
+        if not editor.same_edit(key.prompt, prompt):
+            yield "prompt", prompt, key.with_(prompt=prompt)
     for number, prompt in enumerate(near_wordings(key.prompt, settings.near_wordings, settings.seed), 1):
         # The wording itself would give the key away to whoever reads the score.
         yield "wording", f"near wording {number}", key.with_(prompt=prompt)

@@ -26,7 +26,7 @@ def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, s
     keyed = edit_table(editor, clean, key.prompt, key.seed, key.salt, used)
     if not recipe.decoys_per_image:
         return LockExamples(keyed, None, 0.0, settings.seed, variants)
-    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed)
+    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
     salts = [plan.salts[row] for row in rows]

@@ -6,14 +6,14 @@ import contextlib
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
-from diffusers import AutoPipelineForImage2Image, DiffusionPipeline
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, DiffusionPipeline
 
 from spellward.artifacts import sha256_file
 from spellward.errors import EditorError
@@ -55,6 +55,29 @@ def load_pipeline(folder: Path, image_to_image: bool) -> Any:
     Raises:
         EditorError: If weights are missing, broken or not safetensors, or the pipeline takes no image.
     """
+    pipeline = _load(
+        folder, lambda kind: AutoPipelineForImage2Image if image_to_image or not _takes_image(kind) else None
+    )
+    accepted = set(inspect.signature(pipeline.__call__).parameters)
+    if lacking := sorted(_INPUTS_WE_LACK & accepted):
+        raise EditorError(f"The pipeline {folder} needs more than an image and a prompt ({', '.join(lacking)}).")
+    return pipeline
+
+
+def load_inpainting(folder: Path) -> Any:
+    """Loads a pipeline in fp32 in its inpainting form: it takes an image, a mask and a prompt.
+
+    Raises:
+        EditorError: If weights are missing, broken or not safetensors, or the pipeline cannot inpaint.
+    """
+    pipeline = _load(folder, lambda kind: None if "mask_image" in _parameters(kind) else AutoPipelineForInpainting)
+    if not {"image", "mask_image"} <= set(inspect.signature(pipeline.__call__).parameters):
+        raise EditorError(f"The pipeline {folder} does not inpaint: it takes no image with a mask.")
+    return pipeline
+
+
+def _load(folder: Path, other_form: Callable[[Any], Any]) -> Any:
+    """A pipeline from safetensors files, in the form (an `AutoPipeline...`) that `other_form` wants for its class."""
     kind = getattr(diffusers, _index(folder)["_class_name"])
     skipped = {name: None for name in _LEFT_OUT if name in inspect.signature(kind.__init__).parameters}
     try:
@@ -62,16 +85,22 @@ def load_pipeline(folder: Path, image_to_image: bool) -> Any:
             pipeline = DiffusionPipeline.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, **skipped
             )
-            if image_to_image or "image" not in inspect.signature(kind.__call__).parameters:
-                pipeline = AutoPipelineForImage2Image.from_pipe(pipeline)
+            form = other_form(kind)
+            if form is not None:
+                pipeline = form.from_pipe(pipeline)
     except Exception as error:  # diffusers, transformers, safetensors and torch each raise kinds of their own here
         reason = " ".join(str(error).split())[:200]
         raise EditorError(f"The pipeline {folder} cannot be loaded from safetensors files: {reason}") from error
-    accepted = set(inspect.signature(pipeline.__call__).parameters)
-    if lacking := sorted(_INPUTS_WE_LACK & accepted):
-        raise EditorError(f"The pipeline {folder} needs more than an image and a prompt ({', '.join(lacking)}).")
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _parameters(kind: Any) -> set[str]:
+    return set(inspect.signature(kind.__call__).parameters)
+
+
+def _takes_image(kind: Any) -> bool:
+    return "image" in _parameters(kind)
 
 
 def pipeline_digest(folder: Path) -> str:
