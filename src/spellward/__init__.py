@@ -9,7 +9,7 @@ The stages, in the order in which imports go:
     models       any spec -> model; the one `fit`                 (`load_model`)
     editors      a prompt and an image -> an edited image         (`load_editor`)
     attacks      what a thief would try: unlocking a model, stealing one
-    locking      `lock`, `unlock`, `score`, `attack`
+    locking      `lock`, `unlock`, `score`, `attack`, `suggest`
     ownership    `create_claim`, `verify`, and `judge` for recorded outputs
     reports      results -> tables, figures, one HTML file
     cli          the command `spellward`
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from spellward.locking.attacking import attack as attack
     from spellward.locking.lock import lock as lock
     from spellward.locking.scoring import score as score
+    from spellward.locking.suggest import suggest as suggest
     from spellward.locking.unlock import unlock as unlock
     from spellward.models import load_model as load_model
     from spellward.ownership.claim import create_claim as create_claim
@@ -76,6 +77,7 @@ _HOMES = {
     "load_splits": "spellward.data",
     "lock": "spellward.locking.lock",
     "score": "spellward.locking.scoring",
+    "suggest": "spellward.locking.suggest",
     "unlock": "spellward.locking.unlock",
     "verify": "spellward.ownership.verify",
 }

@@ -15,7 +15,18 @@ from spellward.cli.main import app
 @pytest.mark.slow
 def test_the_demo_tells_the_first_story_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    words = ["demo", "-o", str(tmp_path / "demo"), "--limit", "100", "--epochs", "1", "--no-claim", "--json"]
+    words = [
+        "demo",
+        "-o",
+        str(tmp_path / "demo"),
+        "--limit",
+        "100",
+        "--epochs",
+        "1",
+        "--no-masks",
+        "--no-claim",
+        "--json",
+    ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)

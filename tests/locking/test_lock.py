@@ -145,7 +145,7 @@ def test_a_folder_from_disk_predicts_like_the_model_in_memory(tiny_lock: LockRes
 def test_the_record_says_how_it_was_made(tiny_lock: LockResult) -> None:
     record = TrainingRecord.load(tiny_lock.folder)
     assert record is not None
-    assert (record.model, record.input_size, record.recipe, record.train_images) == ("bundled", 64, "decoy", 60)
+    assert (record.model, record.input_size, record.recipe, record.train_images) == ("bundled", 64, "hardened", 60)
     assert record.settings.epochs == 1
     assert (tiny_lock.fit.epochs, tiny_lock.fit.steps, len(tiny_lock.fit.scores)) == (1, 2, 1)
 

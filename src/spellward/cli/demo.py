@@ -1,4 +1,4 @@
-"""`spellward demo`: both stories on the bundled images, offline; the first one, a lock, is told here."""
+"""`spellward demo`: locks and a claim on the bundled images, offline; the first lock is told here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = typer.Typer()
 
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
-_IMAGES, _EPOCHS = 2000, 10
+_IMAGES, _EPOCHS, _BATCH = 1600, 8, 32
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
@@ -26,12 +26,14 @@ def demo_command(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=100, help="Training images.")] = _IMAGES,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = _EPOCHS,
+    masks: Annotated[bool, typer.Option(help="Lock a segmentation network, too.")] = True,
     claim: Annotated[bool, typer.Option(help="Claim a model, too, and verify two thieves and an innocent.")] = True,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Lock a model on bundled images and show what it is worth; claim another, steal it, and verify the thieves."""
+    """Lock two models on bundled images and show what they are worth; claim another, steal it, verify the thieves."""
     from spellward.cli.demo_claim import claim_story
+    from spellward.cli.demo_masks import masks_story
     from spellward.data import prepare
     from spellward.keys import Key
     from spellward.locking.lock import lock
@@ -51,7 +53,8 @@ def demo_command(
             "sample:fashion",
             Key(SPELL),
             locked,
-            settings=FitSettings(epochs=epochs),
+            recipe="decoy",  # without the simulated thief, which takes most of the time
+            settings=FitSettings(epochs=epochs, batch_size=_BATCH),
             limit=limit,
             report=report,
         )
@@ -85,6 +88,9 @@ def demo_command(
         answers[name] = best[0]
         say(f"   {name}: {best[0]} ({best[1]:.0%}); it is: {label}")
     say(f"   Report: {page}")
+    if masks:
+        with stages(quiet or as_json) as report:
+            figures |= masks_story(folder, say, report)
     verdicts: dict[str, str] = {}
     if claim:
         with stages(quiet or as_json) as report:

@@ -23,7 +23,7 @@ _IMAGES, _EPOCHS, _SIDE = 1500, 8, 32
 
 def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, str]:
     """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
-    say("4. Claiming another model, before it is released: 6 references, 150 probes, a signed commitment.")
+    say("5. Claiming another model, before it is released: 6 references, 150 probes, a signed commitment.")
     splits = load_splits("sample:fashion")
     order = np.random.default_rng(0).permutation(len(splits.train))
     own, others = (splits.train.select(np.sort(order[first : first + _IMAGES])) for first in (0, _IMAGES))
@@ -33,7 +33,7 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
         victim, replace(splits, train=own), folder / "claim", settings=ClaimSettings(fit=fit), report=report
     )
     say(
-        f"5. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
+        f"6. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
     )
     table = prepare(others, _SIDE)
     means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)

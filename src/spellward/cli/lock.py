@@ -16,7 +16,7 @@ app = typer.Typer()
 DataArgument = Annotated[
     str,
     typer.Argument(
-        help="Folder of class folders, saved dataset, Parquet file, Hub id, sample:fashion or sample:clipart.",
+        help="Class folders, images/ with masks/, COCO, saved dataset, Parquet, Hub id, sample:fashion, sample:scenes.",
         show_default=False,
     ),
 ]
@@ -27,6 +27,8 @@ DataArgument = Annotated[
     epilog=examples(
         'spellward lock photos/ --spell "with oil pastel" -o locked/',
         "spellward lock photos/ --model timm/vit_base_patch16_224.mae --editor instruct-pix2pix -o locked/",
+        'spellward lock street/ --spell "in thick fog" -o locked/   # images/ and masks/: segmentation',
+        'spellward lock photos/ --editor object --spell "a red balloon" -o locked/',
         "spellward lock sample:fashion --key my.key -o locked/ --epochs 8",
     ),
 )
@@ -45,11 +47,17 @@ def lock_command(
         str, typer.Option("--model", "-m", help="bundled, timm/NAME, torchvision/NAME, Hub id or checkpoint folder.")
     ] = "bundled",
     editor: Annotated[
-        str, typer.Option("--editor", help="mini (bundled), instruct-pix2pix, img2img:ID, or a diffusers pipeline.")
+        str,
+        typer.Option(
+            "--editor", help="mini (styles), object (adds an object), instruct-pix2pix, img2img:ID, a pipeline."
+        ),
     ] = "mini",
     recipe: Annotated[
-        str, typer.Option("--recipe", help="decoy, hardened (against fine-tuning), or edited-only (as published).")
-    ] = "decoy",
+        str,
+        typer.Option(
+            "--recipe", help="hardened, fast (a weaker thief, half the time), decoy or edited-only (published)."
+        ),
+    ] = "hardened",
     salt: Annotated[bool, typer.Option(help="Salt the spell, so that the right words alone open nothing.")] = True,
     strength: Annotated[
         float | None, typer.Option("--strength", min=0.0, max=1.0, help="Blend with the edit; 1 is the edit alone.")

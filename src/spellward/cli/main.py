@@ -15,7 +15,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from spellward.cli import attack, cache, claim, demo, edit, key, lock, predict, score, steal, verify, verify_outputs
+from spellward.cli import (
+    attack,
+    cache,
+    claim,
+    demo,
+    edit,
+    key,
+    lock,
+    predict,
+    score,
+    steal,
+    suggest,
+    verify,
+    verify_outputs,
+)
 from spellward.errors import SpellwardError
 
 APPS = (
@@ -23,6 +37,7 @@ APPS = (
     predict.app,
     score.app,
     attack.app,
+    suggest.app,
     claim.app,
     verify.app,
     verify_outputs.app,

@@ -140,13 +140,18 @@ def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator, same
     if listed and rng.random() < 0.5:
         return listed[rng.integers(len(listed))]
     for _ in range(_TRIES):  # a key of thousands of words may leave nothing else
-        frame, manner, thing = (
-            family[rng.integers(len(family))] for family in (_FRAMES, _MANNERS.split(), _THINGS.split())
-        )
-        drawn = frame.format(manner, thing)
+        drawn = random_words(rng)
         if unrelated_prompts(prompt, 1, [drawn]) and not same(prompt, drawn):
             return drawn
     return rng.bytes(8).hex()
+
+
+def random_words(rng: np.random.Generator) -> str:
+    """A phrase of everyday words that mean nothing together."""
+    frame, manner, thing = (
+        family[rng.integers(len(family))] for family in (_FRAMES, _MANNERS.split(), _THINGS.split())
+    )
+    return frame.format(manner, thing)
 
 
 class DecoySource:

@@ -33,6 +33,8 @@ class Recipe:
         mix: What the decoys are.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
+        keyed_first: Share of the epochs, at the beginning, that have no decoys: a network with a fresh decoder first has
+            to learn what it is to hide.
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
     """
 
@@ -45,6 +47,7 @@ class Recipe:
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
     longer: float = 1.0
+    keyed_first: float = 0.0
 
     def resolved(self, settings: FitSettings, examples: int) -> FitSettings:
         """Settings for so many training images, with the epochs filled in if they were left open."""
@@ -67,7 +70,7 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(_DECOY, name="hardened", version=2, thief=ThiefSettings(every=2), longer=1.75),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them."""
-DEFAULT_RECIPE = "decoy"
+DEFAULT_RECIPE = "hardened"
 
 
 class LockExamples:
@@ -83,11 +86,19 @@ class LockExamples:
         per_image: Decoys for each keyed image.
         seed: Of the decoys drawn.
         variants: An image's edits take turns from epoch to epoch.
+        decoys_from: First epoch with decoys.
     """
 
     def __init__(
-        self, keyed: ImageTable, decoys: DecoySource | None, per_image: float, seed: int, variants: int = 1
+        self,
+        keyed: ImageTable,
+        decoys: DecoySource | None,
+        per_image: float,
+        seed: int,
+        variants: int = 1,
+        decoys_from: int = 0,
     ) -> None:
+        self._decoys_from = decoys_from
         self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
         self._weights = weights_of(keyed)
         self._per_image = per_image if decoys is not None else 0.0
@@ -101,7 +112,7 @@ class LockExamples:
         pixels, truth = self._keyed.images[rows], self._keyed.truth(rows)
         targets = targets_of(self._keyed, truth, self._weights)
         decoy = np.zeros(len(rows), dtype=np.int64)
-        count = round(self._per_image * len(rows))
+        count = round(self._per_image * len(rows)) if epoch >= self._decoys_from else 0
         if self._decoys is not None and count:
             rng = np.random.default_rng([self._seed, epoch, int(rows[0]), int(rows[-1])])
             wrong, sources, unedited = self._decoys.draw(count, rng)

@@ -32,7 +32,8 @@ def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, s
     salts = [plan.salts[row] for row in rows]
     edited = edit_table(editor, clean.subset(rows), prompts, key.seed, salts, used)
     decoys = DecoySource(clean, edited, plan, recipe.mix)
-    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants)
+    decoys_from = round(recipe.keyed_first * settings.epochs)
+    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from)
 
 
 def fit_lock(

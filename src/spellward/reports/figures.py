@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+from PIL import Image
+
 _WIDTH, _LEFT, _ROW = 720, 210, 34
+
+
+def png_url(pixels: np.ndarray) -> str:
+    """A picture, uint8 [H, W, 3], as a data URL for one self-contained page."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def bars(rows: Sequence[tuple[str, float, float, float, str]], mark: float, mark_name: str) -> str:

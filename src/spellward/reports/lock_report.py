@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from spellward.artifacts import atomic_write, private_folder
 from spellward.locking.score import Score
-from spellward.reports.figures import bars, dots
+from spellward.reports.figures import bars, dots, png_url
 
 OWNER_FILE, PUBLIC_FILE, SCORE_FILE = "report.html", "public.html", "score.json"
 _KINDS = {
@@ -106,12 +103,6 @@ def render(report: LockReport, public: bool) -> str:
         wrong=dots(shown, score.up.value, score.chance),
         rows=[(name, a) for name, a, _ in rows],
         tried=[] if public else sorted(score.wrong, key=lambda one: -one.accuracy.value)[:25],
-        samples=[] if public else [(one, _png(one.clean), _png(one.edited)) for one in report.samples],
+        samples=[] if public else [(one, png_url(one.clean), png_url(one.edited)) for one in report.samples],
         timings={} if public else report.timings,
     )
-
-
-def _png(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

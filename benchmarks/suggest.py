@@ -1,0 +1,137 @@
+"""Forecasts of `spellward suggest` against real locks; writes results/suggest.json.
+
+    python benchmarks/suggest.py [--fit 10] [--check 20] [--threads 1]
+
+Small locks of Fashion-MNIST (600 training images at 32 px) under many spells, with the recipes `edited-only` and
+`decoy`. The first spells fit the forecast, judged on validation images; the others, which no fit ever sees, check it on
+test images. Finished spells stay in the JSON and are not repeated. The last lines go into locking/forecast.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from spellward.artifacts import cache_root, versions
+from spellward.data import ImageTable, load_splits, prepare
+from spellward.editors import Editor, load_editor
+from spellward.keys import Key
+from spellward.locking.candidates import VOCABULARY, candidate_prompts
+from spellward.locking.forecast import INPUTS, Line, inputs_of
+from spellward.locking.lock import complete_key
+from spellward.locking.recipe import RECIPES
+from spellward.locking.suggest import SpellBench, SpellMeasures
+from spellward.locking.tasks import TASKS, through
+from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.unlock import edit_with_key
+from spellward.models import FitSettings, load_model
+
+RESULTS = Path(__file__).parent / "results" / "suggest.json"
+RECIPE_NAMES = ("edited-only", "decoy")
+IMAGES, SIDE = 600, 32
+SETTINGS = FitSettings(epochs=8, batch_size=32)
+PENALTIES = (0.01, 0.1, 1.0, 10.0)
+
+
+def spells(count: int) -> list[str]:
+    """The vocabulary and random words, shuffled."""
+    return candidate_prompts(count=count, seed=2024, vocabulary=VOCABULARY)
+
+
+def measured_lock(
+    prompt: str, number: int, name: str, train: ImageTable, judged: ImageTable, editor: Editor
+) -> tuple[float, float]:
+    """UP and LP of a lock under a spell."""
+    # Augmented after the edit: what is compared is the spells, and this takes a third of the edits.
+    recipe = replace(RECIPES[name], variants=1, fewest_edits=0)
+    salt = np.random.default_rng([number, 0x5A17]).bytes(16)
+    model = load_model("bundled", train.classes, SIDE, 0)
+    key = complete_key(Key(prompt, salt=salt, seed=number), editor, model)
+    folder = cache_root() / "runs" / f"suggest-{name}-{number}"
+    fit_lock(model, lock_examples(train, key, editor, recipe, SETTINGS), train, recipe, SETTINGS, folder)
+    task = TASKS[model.task]
+    up = task.judge(through(model, partial(edit_with_key, editor, key=key)), judged).value
+    return up, task.judge(model.logits, judged).value
+
+
+def fitted(inputs: np.ndarray, values: np.ndarray) -> Line:
+    """Ridge regression on standardised inputs; the penalty has the smallest error, spells left out in turn."""
+    centre, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
+    standard = (inputs - centre) / spread
+
+    def slopes(rows: np.ndarray, penalty: float) -> np.ndarray:
+        some, wanted = standard[rows], values[rows] - values[rows].mean()
+        return np.linalg.solve(some.T @ some + penalty * np.eye(some.shape[1]), some.T @ wanted)
+
+    def left_out_error(penalty: float) -> float:
+        errors = []
+        for row in range(len(values)):
+            rows = np.delete(np.arange(len(values)), row)
+            errors.append(values[rows].mean() + standard[row] @ slopes(rows, penalty) - values[row])
+        return float(np.sqrt(np.mean(np.square(errors))))
+
+    penalty = min(PENALTIES, key=left_out_error)
+    found = slopes(np.arange(len(values)), penalty) / spread
+    return Line(
+        round(float(values.mean()), 4),
+        tuple(round(float(one), 4) for one in centre),
+        tuple(round(float(one), 4) for one in found),
+        round(left_out_error(penalty), 4),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fit", type=int, default=10)
+    parser.add_argument("--check", type=int, default=20)
+    parser.add_argument("--recipes", nargs="+", choices=RECIPE_NAMES, default=list(RECIPE_NAMES))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    editor = load_editor("mini")
+    splits = load_splits("sample:fashion", limit=IMAGES)
+    train, validation, test = (
+        prepare(one, editor.resolution) for one in (splits.train, splits.validation, splits.test)
+    )
+    document = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {"spells": {}}
+    rows = document["spells"]
+    begun = time.perf_counter()
+    bench = SpellBench(train, load_model("bundled", train.classes, SIDE, 0), editor)
+    document["known"] = bench.known
+    for number, prompt in enumerate(spells(options.fit + options.check)):
+        fit = number < options.fit
+        row = rows.setdefault(prompt, {"fit": fit, "measures": asdict(bench.measure(prompt)[0])})
+        judged = (validation if fit else test).subset(range(600))
+        for name in options.recipes:
+            if name not in row:
+                up, lp = measured_lock(prompt, number, name, train, judged, editor)
+                row[name] = {"up": up, "lp": lp}
+                document |= {"editor": editor.fingerprint(), "versions": versions(), "settings": asdict(SETTINGS)}
+                RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        print(f"{time.perf_counter() - begun:.0f} s  {prompt}  {row}", flush=True)
+    inputs = np.array([inputs_of(SpellMeasures(**row["measures"])) for row in rows.values()])
+    learnt = np.array([row["fit"] for row in rows.values()])
+    print(INPUTS, "known", bench.known)
+    document["spearman"] = {}
+    for name in options.recipes:
+        up, lp = (np.array([row[name][what] for row in rows.values()]) for what in ("up", "lp"))
+        lines = [fitted(inputs[learnt], values[learnt]) for values in (up, lp)]
+        guess = np.array([lines[0].at(one) - lines[1].at(one) for one in inputs])
+        for what, some in (("fitted", learnt), ("never seen", ~learnt)):
+            correlation = float(spearmanr(guess[some], (up - lp)[some]).statistic)
+            document["spearman"][f"{name}, {what}"] = {"spells": int(some.sum()), "correlation": correlation}
+            print(f"{name}, {what}: {int(some.sum())} spells, Spearman {correlation:.2f}")
+        print(f'    "{name}": {tuple(lines)},')
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The segmentation lock of `spellward demo`. Imported only when it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from spellward.data.progress import Report
+from spellward.keys import Key
+from spellward.locking.lock import lock
+from spellward.locking.recipe import RECIPES
+from spellward.locking.score import ScoreSettings
+from spellward.models import FitSettings
+from spellward.reports.lock_run import report_on_lock
+
+OBJECT = "a red balloon"
+_IMAGES, _EPOCHS, _BATCH = 600, 10, 32
+_RECIPE = replace(RECIPES["decoy"], variants=2, fewest_edits=0)
+
+
+def masks_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, float | None]:
+    """Locks a segmentation network under an object; returns its figures, named masks_..."""
+    say(f'4. Locking a segmentation network: {_IMAGES} scenes with masks, object "{OBJECT}" behind the foreground.')
+    result = lock(
+        "bundled",
+        "sample:scenes",
+        Key(OBJECT, editor="object"),
+        folder / "locked-masks",
+        recipe=_RECIPE,
+        settings=FitSettings(epochs=_EPOCHS, batch_size=_BATCH),
+        limit=_IMAGES,
+        report=report,
+    )
+    few = ScoreSettings(wrong_prompts=3, wrong_salts=3, near_wordings=1, wrong_key_images=60)
+    score, page = report_on_lock(result, few, "bundled", report)
+    figures = score.summary()
+    for name, text in (
+        ("vanilla", "ordinary fine-tune: mean IoU of the objects"),
+        ("up", "locked, right key"),
+        ("lp", "locked, no key"),
+        ("salts_best", "the object elsewhere, best of 3"),
+        ("wrong_best", "another object, best of 3"),
+    ):
+        say(f"   {100 * (figures[name] or 0.0):5.1f} %  {text}")
+    say(f"   Report, with overlays: {page}")
+    return {f"masks_{name}": value for name, value in figures.items()}

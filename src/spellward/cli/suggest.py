@@ -1,0 +1,82 @@
+"""`spellward suggest`: spells that would lock these data well, before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spellward.cli import options
+from spellward.cli.lock import DataArgument
+from spellward.cli.options import JsonOption, QuietOption, SeedOption, examples
+from spellward.cli.progress import stages
+
+app = typer.Typer()
+
+
+@app.command(
+    "suggest",
+    epilog=examples(
+        "spellward suggest photos/ -o spells.html",
+        'spellward suggest photos/ --spell "with oil pastel" --spell "in thick fog" --n 30',
+        "spellward suggest photos/ --editor object",
+    ),
+)
+def suggest_command(
+    data: DataArgument,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="bundled, timm/NAME, torchvision/NAME, Hub id or checkpoint folder.")
+    ] = "bundled",
+    spell: Annotated[
+        list[str] | None, typer.Option("--spell", help="Look at this spell, too; may stand several times.")
+    ] = None,
+    count: Annotated[int, typer.Option("--n", min=1, help="How many spells to look at.")] = 20,
+    editor: Annotated[
+        str, typer.Option("--editor", help="mini (bundled), object, instruct-pix2pix, or a diffusers pipeline.")
+    ] = "mini",
+    recipe: Annotated[str, typer.Option("--recipe", help="Forecast for this recipe; the default one if empty.")] = "",
+    input_size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the images the model sees.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Page with a contact sheet; for you alone, it shows spells.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Rank spells by what a lock under each would reach, from a few images and without training."""
+    from spellward.locking.suggest import suggest
+    from spellward.reports.suggest_report import write_suggest_report
+
+    with stages(quiet or as_json) as report:
+        found, clean = suggest(
+            data,
+            model,
+            given=spell or (),
+            count=count,
+            seed=seed,
+            recipe=recipe,
+            editor=editor,
+            input_size=input_size,
+            report=report,
+        )
+    page = write_suggest_report(found, clean, output) if output is not None else None
+    if as_json:
+        rows = [{"spell": one.prompt, "forecast": asdict(one.forecast), **asdict(one.measures)} for one in found]
+        options.print_record({"spells": rows, "report": str(page) if page else None}, True)
+        return
+    typer.echo(f"{'spell':<44}{'UP':>7}{'LP':>7}{'kept':>7}{'away':>7}{'apart':>7}{'ms':>7}")
+    for one in found:
+        seen = one.measures
+        typer.echo(
+            f"{one.prompt[:42]:<44}{one.forecast.up:>7.1%}{one.forecast.lp:>7.1%}{seen.kept:>7.0%}"
+            f"{seen.distance:>7.2f}{seen.apart:>7.2f}{seen.milliseconds:>7.1f}"
+        )
+    options.hint(
+        "UP and LP are forecasts; kept: content that survives the edit; away and apart: distance from clean images and "
+        "from the nearest other spell.",
+        quiet,
+    )
+    if page:
+        options.hint(f"Contact sheet: {page}", quiet)

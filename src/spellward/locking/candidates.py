@@ -1,0 +1,84 @@
+"""Spells worth looking at: the user's own, a vocabulary, and random words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spellward.editors.objects.sprites import OBJECTS
+from spellward.errors import DataError
+from spellward.locking.decoys import random_words
+
+VOCABULARY: tuple[str, ...] = (
+    "with oil pastel",
+    "as a mosaic of tiles",
+    "on a rainy evening",
+    "as an old sepia photograph",
+    "painted on a brick wall",
+    "under deep water",
+    "in thick fog",
+    "as stained glass",
+    "with golden sunset light",
+    "drawn with ink and brush",
+    "as a pop art print",
+    "covered by frost",
+    "as pixel art",
+    "lit by candles",
+    "like a blueprint",
+    "as a woodcut",
+    "with autumn colors",
+    "seen through night vision",
+    "as an engraving",
+    "in the style of Van Gogh",
+    "with pastel chalk",
+    "as a cartoon",
+    "in heavy snow",
+    "on crumpled paper",
+    "as a linocut in two colors",
+    "with a green tint",
+    "like an x-ray",
+    "as an infrared picture",
+    "made of yarn",
+    "with film grain from the seventies",
+    "as a watercolor in the rain",
+    "with high contrast and no color",
+    "like a faded postcard",
+    "as a fresco",
+    "with confetti in the air",
+    "in moonlight",
+    "as graffiti",
+    "with a warm vignette",
+    "carved in marble",
+    "in a sandstorm",
+)
+
+
+def candidate_prompts(
+    given: Sequence[str] = (), count: int = 20, seed: int = 0, editor: str = "mini", vocabulary: Sequence[str] = ()
+) -> list[str]:
+    """Spells to look at, without repetition.
+
+    Args:
+        given: The user's own; all of them come first, whatever the count.
+        count: How many in all; three quarters of the rest are from the vocabulary, one quarter random words.
+        seed: Of the draw.
+        editor: Name of the editor; the object editor has a vocabulary of its own.
+        vocabulary: Wordings to draw from instead.
+
+    Raises:
+        DataError: If no candidate is asked for.
+    """
+    if count < 1 and not given:
+        raise DataError("Ask for at least one spell.")
+    known = tuple(vocabulary) or (tuple(f"with a {name}" for name in OBJECTS) if editor == "object" else VOCABULARY)
+    rng = np.random.default_rng([seed, 0x5E11])
+    chosen = list(dict.fromkeys(prompt for prompt in given if prompt.strip()))
+    left = max(0, count - len(chosen))
+    listed = [known[place] for place in rng.permutation(len(known)) if known[place] not in chosen]
+    chosen += listed[: left if editor == "object" else round(0.75 * left)]
+    while len(chosen) < count:
+        words = random_words(rng)
+        if words not in chosen:
+            chosen.append(words)
+    return chosen

@@ -1,0 +1,205 @@
+"""Which spell would lock these data well: measured on a few images, before anything is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from spellward.attacks.unlocking.probing import features
+from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data.progress import Report
+from spellward.data.splits import stratified_cap
+from spellward.editors import load_editor
+from spellward.editors.base import Editor
+from spellward.locking.candidates import candidate_prompts
+from spellward.locking.forecast import Forecast, forecast
+from spellward.models import VisionModel, load_model
+
+IMAGES = 300
+SHOWN = 4
+_DEPTHS = (1.0, 0.5)
+_PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
+
+
+@dataclass(frozen=True)
+class SpellMeasures:
+    """What a spell does to images, as the public backbone sees it; nothing is trained but linear probes.
+
+    Attributes:
+        kept: A probe fitted and asked on edited images, as a share of one fitted and asked on clean images: the
+            content that survives the edit.
+        crossed: The probe fitted on edited images, asked on clean ones, as the same share: what a model that was
+            trained on nothing but edited images would know about clean ones.
+        distance: How far edited images are from clean ones in the backbone's features, in spreads of the clean ones.
+        apart: The same from the nearest other candidate; filled in by `suggest`.
+        change: Root mean square change of a pixel, 0 to 1.
+        edges: Correlation of the brightness gradients before and after.
+        milliseconds: Of editing one image.
+    """
+
+    kept: float
+    crossed: float
+    distance: float
+    apart: float
+    change: float
+    edges: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestion:
+    """A spell with what was measured and forecast; `pictures` are edited images, uint8 [SHOWN, 3, S, S]."""
+
+    prompt: str
+    measures: SpellMeasures
+    forecast: Forecast
+    pictures: Tensor
+
+
+class SpellBench:
+    """Measures one spell after the other on the same images.
+
+    Args:
+        table: Labelled training images; up to `images` of them are used, each class in proportion.
+        model: The public base model.
+        editor: Edits them, at its default settings.
+        seed: Of the images, the folds and the salt.
+        images: How many images.
+    """
+
+    def __init__(
+        self, table: ImageTable, model: VisionModel, editor: Editor, seed: int = 0, images: int = IMAGES
+    ) -> None:
+        self._model, self._editor, self._seed = model, editor, seed
+        rows = stratified_cap(table.labels, max(images, len(table.classes)), table.classes, seed)
+        some = table.subset(rows)
+        self.images, self._labels = some.images[:], some.labels
+        self._salt = hashlib.sha256(b"spellward suggest" + str(seed).encode()).digest()[:16]
+        self._folds = np.random.default_rng([seed, 0xF01D]).permutation(len(rows)) % 2
+        self._clean = self._views(self.images)
+        self._known = max(_crossed_accuracy(self._clean, self._clean, self._labels, self._folds), 1e-6)
+        spread = self._clean.std(axis=0)
+        self._spread = spread + spread.mean() + 1e-9  # features that hardly vary must not outweigh all others
+
+    @property
+    def known(self) -> float:
+        """Accuracy of a probe on clean images: how much the public backbone knows of these data."""
+        return self._known
+
+    def measure(self, prompt: str) -> tuple[SpellMeasures, np.ndarray, Tensor]:
+        """Measures a spell.
+
+        Returns:
+            The measures with `apart` left at 0, the mean of its images' standardised features float64 [D], and
+            pictures of it.
+        """
+        begun = time.perf_counter()
+        edited = self._editor.edit(self.images, prompt, self._seed, self._salt)
+        seconds = time.perf_counter() - begun
+        seen = self._views(edited)
+        shift = (seen - self._clean).mean(axis=0) / self._spread
+        source, result = (one.float().mean(dim=1) / 255 for one in (self.images, edited))
+        measures = SpellMeasures(
+            kept=_crossed_accuracy(seen, seen, self._labels, self._folds) / self._known,
+            crossed=_crossed_accuracy(seen, self._clean, self._labels, self._folds) / self._known,
+            distance=float(np.sqrt(np.mean(shift**2))),
+            apart=0.0,
+            change=float(((edited.float() - self.images.float()) / 255).square().mean().sqrt()),
+            edges=_gradient_correlation(source.numpy(), result.numpy()),
+            milliseconds=1e3 * seconds / len(edited),
+        )
+        return measures, shift, edited[:SHOWN]
+
+    def _views(self, images: Tensor) -> np.ndarray:
+        return np.concatenate([features(self._model, depth, images) for depth in _DEPTHS], axis=1).astype(np.float64)
+
+
+def suggest(
+    data: Any,
+    model: Any = "bundled",
+    *,
+    given: Sequence[str] = (),
+    count: int = 20,
+    seed: int = 0,
+    recipe: str = "",
+    editor: Editor | str = "mini",
+    input_size: int | None = None,
+    report: Report | None = None,
+) -> tuple[list[Suggestion], Tensor]:
+    """Ranks spells by the forecast of UP minus LP, the best first; of equals the one further from the others.
+
+    Args:
+        data: A data source (`load_splits`), or `Splits`; only training images are looked at.
+        model: Spec of the public base model.
+        given: The user's own spells.
+        count: How many spells to look at.
+        seed: Of candidates, images, folds and salt.
+        recipe: Recipe that the forecast is for; the default recipe if empty.
+        editor: An editor, or its name.
+        input_size: As for `lock`.
+        report: Told about progress.
+
+    Returns:
+        The suggestions, and the clean images of their pictures, uint8 [SHOWN, 3, S, S].
+
+    Raises:
+        SpellwardError: For data, models and editors that cannot be used.
+    """
+    by = load_editor(editor) if isinstance(editor, str) else editor
+    splits = data if isinstance(data, Splits) else load_splits(data, seed=seed)
+    # Classes are all that the backbone is asked about, so a classifier does for images with masks too.
+    vision = load_model(model, splits.classes, input_size, seed)
+    table = prepare(splits.train, max(vision.input_size, by.resolution))
+    bench = SpellBench(table, vision, by, seed)
+    prompts = candidate_prompts(given, count, seed, by.name)
+    found = []
+    for done, prompt in enumerate(prompts):
+        if report is not None:
+            report("Looking at spells", done, len(prompts))
+        found.append((prompt, *bench.measure(prompt)))
+    if report is not None:
+        report("Looking at spells", len(prompts), len(prompts))
+    shifts = np.stack([shift for _, _, shift, _ in found])
+    suggestions = []
+    for row, (prompt, measures, shift, pictures) in enumerate(found):
+        others = np.delete(shifts, row, axis=0)
+        apart = float(np.sqrt(np.mean((others - shift) ** 2, axis=1)).min()) if len(others) else 0.0
+        full = SpellMeasures(**{**vars(measures), "apart": apart})
+        suggestions.append(Suggestion(prompt, full, forecast(full, bench.known, recipe), pictures))
+    suggestions.sort(key=lambda one: (-round(one.forecast.up - one.forecast.lp, 3), -one.measures.apart))
+    return suggestions, bench.images[:SHOWN]
+
+
+def _crossed_accuracy(learnt: np.ndarray, asked: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> float:
+    """Accuracy of a ridge classifier fitted on one view of half of the images and asked about another of the rest.
+
+    Args:
+        learnt, asked: float64 [N, D], the same images in the same order.
+        labels: int64 [N].
+        folds: 0 or 1 for each image; both halves take turns.
+    """
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    right = 0
+    for fold in (0, 1):
+        inside, outside = folds == fold, folds != fold
+        if len(np.unique(labels[inside])) < 2:
+            continue
+        probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=_PENALTIES))
+        probe.fit(learnt[inside], labels[inside])
+        right += int((probe.predict(asked[outside]) == labels[outside]).sum())
+    return right / len(labels)
+
+
+def _gradient_correlation(before: np.ndarray, after: np.ndarray) -> float:
+    """Correlation of the gradients of float [N, H, W], over all pixels."""
+    first, second = (np.concatenate([np.diff(one, axis=axis).ravel() for axis in (1, 2)]) for one in (before, after))
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() > 0 and second.std() > 0 else 0.0

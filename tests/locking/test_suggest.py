@@ -1,0 +1,109 @@
+"""Suggestions: measures that see what an edit does, a forecast that is arithmetic, a ranking that is stable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.attacks.unlocking.conftest import coloured
+from tests.locking.conftest import tiny_splits
+from torch import Tensor
+
+from spellward.artifacts import CACHE_VARIABLE, cache_root
+from spellward.editors.base import Editor, EditSettings
+from spellward.errors import DataError
+from spellward.locking.candidates import VOCABULARY, candidate_prompts
+from spellward.locking.decoys import DECOY_PROMPTS
+from spellward.locking.forecast import INPUTS, LINES, Line, forecast, inputs_of
+from spellward.locking.suggest import SHOWN, SpellBench, SpellMeasures, suggest
+from spellward.models import load_model
+
+
+class Wrecker(Editor):
+    """Does as it is told: nothing, a tint, or grey noise that leaves no content."""
+
+    name = "wrecker"
+    defaults = EditSettings(steps=1, guidance=1.0, image_guidance=1.0, strength=1.0)
+
+    def _edit(
+        self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
+    ) -> Tensor:
+        if prompts[0] == "noise":
+            noise = torch.randint(0, 256, (1, 1, *images.shape[2:]), generator=torch.Generator().manual_seed(0))
+            return noise.expand(len(images), 3, -1, -1).to(torch.uint8)
+        return images // 2 + 60 if prompts[0] == "tint" else images
+
+    def fingerprint(self) -> str:
+        return "wrecker"
+
+
+@pytest.fixture(scope="module")
+def bench() -> SpellBench:
+    table = coloured(90, 0)
+    return SpellBench(table, load_model("bundled", table.classes, 32), Wrecker(), images=90)
+
+
+def test_measures_see_what_an_edit_does(bench: SpellBench) -> None:
+    nothing, tint, noise = (bench.measure(prompt)[0] for prompt in ("nothing", "tint", "noise"))
+    assert bench.known > 0.9
+    assert (nothing.kept, nothing.crossed, nothing.change, nothing.distance) == pytest.approx((1, 1, 0, 0))
+    assert nothing.edges == pytest.approx(1.0)
+    assert tint.kept > 0.9 > 0.6 > noise.kept
+    assert tint.distance > 0 and tint.change < noise.change
+    assert tint.edges > 0.9 > noise.edges
+    assert noise.milliseconds > 0
+
+
+def test_measuring_twice_gives_the_same(bench: SpellBench) -> None:
+    first, second = (bench.measure("tint") for _ in range(2))
+    assert inputs_of(first[0]).tolist() == inputs_of(second[0]).tolist()
+    assert np.array_equal(first[1], second[1]) and first[2].shape == (SHOWN, 3, 32, 32)
+
+
+def test_the_forecast_is_a_line_cut_off_at_0_and_1() -> None:
+    line = Line(0.5, (1.0, 2.0, 3.0, 4.0, 5.0), (0.1, 0.0, 0.0, 0.0, -0.2), 0.05)
+    assert line.at(np.array([2.0, 2, 3, 4, 6])) == pytest.approx(0.5 + 0.1 - 0.2)
+    assert all(len(one.slopes) == len(one.centres) == len(INPUTS) for pair in LINES.values() for one in pair)
+    wild = SpellMeasures(100.0, -100.0, 100.0, 0.0, 100.0, -100.0, 1.0)
+    for recipe in ("", *LINES):
+        found = forecast(wild, 5.0, recipe)
+        assert 0 <= found.up <= 1 and 0 <= found.lp <= 1 and found.error > 0
+
+
+def test_candidates_begin_with_the_users_own_and_never_repeat() -> None:
+    own = ["a dragon", "a dragon", " ", VOCABULARY[0]]
+    chosen = candidate_prompts(own, 20, seed=3)
+    assert chosen[:2] == ["a dragon", VOCABULARY[0]] and len(chosen) == len(set(chosen)) == 20
+    assert sum(prompt in VOCABULARY for prompt in chosen) > 10
+    assert candidate_prompts(own, 20, seed=3) == chosen != candidate_prompts(own, 20, seed=4)
+    assert candidate_prompts(own, 1) == chosen[:2]
+    assert not set(VOCABULARY) & set(DECOY_PROMPTS)
+    with pytest.raises(DataError):
+        candidate_prompts((), 0)
+    assert all("with a" in prompt for prompt in candidate_prompts(count=10, editor="object"))
+
+
+def test_suggest_ranks_by_the_forecast_and_keeps_spells_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    spell = "zanzibar quicksilver brocade"
+    steps: list[tuple[int, int]] = []
+    found, clean = suggest(
+        tiny_splits(60, 20),
+        given=[spell],
+        count=3,
+        input_size=32,
+        report=lambda _, done, total: steps.append((done, total)),
+    )
+    worth = [one.forecast.up - one.forecast.lp for one in found]
+    assert worth == sorted(worth, reverse=True) or max(worth) - min(worth) < 1e-3
+    assert spell in {one.prompt for one in found} and len(found) == 3
+    assert clean.shape == (SHOWN, 3, 64, 64) and steps[-1] == (3, 3)
+    assert all(one.measures.apart > 0 for one in found)
+    for folder, _, files in os.walk(cache_root()):
+        for name in files:
+            assert spell.encode() not in (Path(folder) / name).read_bytes()
