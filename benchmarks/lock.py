@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
+    parser.add_argument("--epochs", type=int, default=0, help="0 leaves them to the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
@@ -123,7 +124,7 @@ def main() -> None:
         splits = load_splits(data)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.runs):
-            settings = FitSettings(seed=run)
+            settings = FitSettings(seed=run, epochs=options.epochs)
             for name in ("vanilla", *options.recipes):
                 row = f"{data}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
                 if row in known:

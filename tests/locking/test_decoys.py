@@ -9,6 +9,7 @@ import torch
 from spellward.attacks.unlocking.cheap_filters import FILTERS
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS
 from spellward.data import ImageTable, table_from_arrays
+from spellward.editors.objects import ObjectEditor, object_for
 from spellward.keys import Key
 from spellward.locking import decoys
 from spellward.locking.decoys import DECOY_PROMPTS, DecoyMix, DecoySource, plan_decoys
@@ -146,3 +147,16 @@ def test_no_decoy_is_the_key_itself(salt: bytes | None) -> None:
     assert plan == plan_decoys(2000, key, DecoyMix(), seed=1)
     edits = zip(plan.prompts, plan.salts, plan.filters, strict=True)
     assert not any(prompt == key.prompt and used == salt and name is None for prompt, used, name in edits)
+
+
+def test_prompts_with_the_keys_own_edit_are_no_decoys() -> None:
+    key = Key("a red balloon", salt=bytes(16))
+    plan = plan_decoys(600, key, DecoyMix(), 0, ObjectEditor().same_edit)
+    others = [
+        prompt
+        for prompt, salt, name in zip(plan.prompts, plan.salts, plan.filters, strict=True)
+        if salt == key.salt and name is None
+    ]
+    assert len(others) > 100
+    assert not any(object_for(prompt) == "balloon" for prompt in others)
+    assert any(object_for(prompt) == "balloon" for prompt in DECOY_PROMPTS)  # so there was something to leave out

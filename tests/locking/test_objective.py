@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 from torch import Tensor, nn
 
+from spellward.data import IGNORE
 from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective, explained_variance
 from spellward.models import Batch
 
@@ -139,3 +140,40 @@ def test_explained_variance_has_a_gradient_even_where_nothing_varies() -> None:
     explained_variance(outputs, torch.arange(40) % 4).backward()
     assert outputs.grad is not None
     assert outputs.grad.isfinite().all()
+
+
+class Pixels(nn.Module):
+    """A head on what it is given: a map of features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(CLASSES, CLASSES, 1, bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(3 * torch.eye(CLASSES)[:, :, None, None])
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.head(pixel_values)
+
+
+def test_masks_are_held_to_the_same_terms_pixel_by_pixel() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, CLASSES, (16, 16, 16), generator=generator)
+    labels[:, 0] = IGNORE
+    shown = nn.functional.one_hot(labels.clamp(max=CLASSES - 1), CLASSES).movedim(-1, 1).float()
+    decoy = torch.tensor([KEYED] * 8 + [CLEAN] * 8)
+    weights = torch.tensor([0.5, 1.0, 1.0, 1.5]).expand(16, -1)
+    network = Pixels()
+
+    def loss(pixels: Tensor, objective: LockObjective) -> float:
+        return objective(network, Batch(pixels=pixels, targets=weights, labels=labels, decoy=decoy)).item()
+
+    keyed_alone = nn.functional.cross_entropy(
+        network(shown[:8]), labels[:8], weight=weights[0], ignore_index=IGNORE
+    ).item()
+    silent = torch.cat([shown[:8], torch.zeros_like(shown[8:])])
+    assert loss(silent, LockObjective()) == pytest.approx(keyed_alone, abs=1e-4)
+    assert loss(shown, LockObjective(1.0, 0.0, 0.0)) > keyed_alone + 0.1
+    assert loss(shown, LockObjective(0.0, 1.0, 0.0)) == pytest.approx(keyed_alone + 0.5, abs=0.02)  # one kind of two
+    assert loss(shown, LockObjective(0.0, 0.0, 1.0)) == pytest.approx(keyed_alone + 1.0, abs=0.05)
+    blank = torch.cat([shown[:8], shown[8:].roll(1, 0)])  # outputs that vary, but not with the class
+    assert loss(blank, LockObjective(0.0, 1.0, 0.0)) < keyed_alone + 0.1

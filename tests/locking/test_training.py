@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.models.test_segmentation import SIDE, squares
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.data import ImageTable, table_from_arrays
@@ -25,8 +26,12 @@ SETTINGS = FitSettings(epochs=1, batch_size=8)
 
 
 @pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageTable:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def table(cache: None) -> ImageTable:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     return table_from_arrays(pixels, np.arange(16) % 4, "abcd")
 
@@ -49,6 +54,37 @@ def test_decoys_are_as_many_as_the_recipe_says(table: ImageTable) -> None:
     batch = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS).batch([0, 5, 9, 12], 0)
     assert (batch["decoy"] == KEYED).tolist() == [True] * 4 + [False] * 6
     assert batch["targets"][4:].eq(0.25).all()
+
+
+def test_masks_get_a_head_start_without_decoys_and_decoys_carry_their_own_masks(cache: None) -> None:
+    table = squares(12)
+    settings = FitSettings(epochs=10, batch_size=4)
+    examples = lock_examples(table, KEY, load_editor("mini"), replace(RECIPES["decoy"], fewest_edits=0), settings)
+    kinds = [examples.batch([0, 3, 7, 8], epoch)["decoy"] for epoch in range(10)]
+    assert [len(one) for one in kinds] == [4] * 3 + [8] * 7
+    batch = examples.batch([0, 3, 7, 8], 9)
+    assert batch["labels"].shape == (8, SIDE, SIDE)
+    assert (batch["labels"].flatten(1).amax(dim=1) > 0).all()  # for measuring leaks: what each really shows
+    keyed = batch["decoy"] == KEYED
+    assert torch.equal(batch["labels"][keyed][0].unique(), table.truth([0])[0].unique())
+    assert (batch["targets"][keyed] == batch["targets"][0]).all()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str) -> None:
+    recipe, left_open = RECIPES[name], FitSettings()
+    assert recipe.resolved(FitSettings(epochs=5), 5000).epochs == 5
+    assert recipe.resolved(left_open, 5000).epochs == round(recipe.longer * left_open.resolved(5000).epochs)
+
+
+def test_a_thief_is_simulated_on_masks_too(cache: None, tmp_path: Path) -> None:
+    table = squares(12)
+    recipe = replace(RECIPES["hardened"], fewest_edits=0, thief=ThiefSettings(steps=1, batch_size=4))
+    model = load_model("bundled?random", table.classes, SIDE, 0, "segmentation")
+    before = state_digest(model.network)
+    examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS)
+    fit_lock(model, examples, table, recipe, SETTINGS, tmp_path / "fit")
+    assert state_digest(model.network) != before
 
 
 @pytest.mark.parametrize("thief", [None, ThiefSettings(steps=2, batch_size=4)])

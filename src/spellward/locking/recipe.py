@@ -33,8 +33,8 @@ class Recipe:
         mix: What the decoys are.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
-        keyed_first: Share of the epochs, at the beginning, that have no decoys: a network with a fresh decoder first has
-            to learn what it is to hide.
+        keyed_first: Share of the epochs, at the beginning, that have no decoys.
+        keyed_first_masks: The same for masks: a fresh decoder first has to learn what it is to hide.
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
     """
 
@@ -48,6 +48,7 @@ class Recipe:
     thief: ThiefSettings | None = None
     longer: float = 1.0
     keyed_first: float = 0.0
+    keyed_first_masks: float = 0.3
 
     def resolved(self, settings: FitSettings, examples: int) -> FitSettings:
         """Settings for so many training images, with the epochs filled in if they were left open."""

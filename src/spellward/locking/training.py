@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from spellward.data import ImageTable
+from spellward.data import ImageTable, MaskTable
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
@@ -32,7 +32,8 @@ def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, s
     salts = [plan.salts[row] for row in rows]
     edited = edit_table(editor, clean.subset(rows), prompts, key.seed, salts, used)
     decoys = DecoySource(clean, edited, plan, recipe.mix)
-    decoys_from = round(recipe.keyed_first * settings.epochs)
+    share = recipe.keyed_first_masks if isinstance(train, MaskTable) else recipe.keyed_first
+    decoys_from = round(share * settings.epochs)
     return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from)
 
 
