@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-ownership bench-suggest bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-suggest bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -53,6 +53,9 @@ bench-attacks: $(STAMP) ## What a thief gets out of the benchmark's locks (run b
 
 bench-suggest: $(STAMP) ## Forecasts of `suggest` against real locks
 	$(PYTHON) benchmarks/suggest.py
+
+bench-objects: $(STAMP) ## How well the object editor keeps off the foreground
+	$(PYTHON) benchmarks/objects.py
 
 bench-ownership: $(STAMP) ## A zoo of stolen and innocent models, judged by every method
 	$(PYTHON) benchmarks/ownership.py

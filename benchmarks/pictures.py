@@ -1,4 +1,4 @@
-"""Draws docs/spells.png: test images of the bundled samples, clean and under several spells."""
+"""Draws docs/spells.png (test images of the bundled samples, clean and under several spells) and docs/objects.png."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from spellward.data import load_splits, prepare
 from spellward.editors import load_editor
+from spellward.editors.objects import OBJECTS
 
-OUTPUT = Path(__file__).parents[1] / "docs" / "spells.png"
+DOCS = Path(__file__).parents[1] / "docs"
 SALT = bytes(range(16))
 COLUMNS = (
     ("clean", None, None),
@@ -24,28 +26,60 @@ COLUMNS = (
     ("oil pastel, salt 1", "with oil pastel", SALT),
     ("oil pastel, salt 2", "with oil pastel", SALT[::-1]),
 )
-SIDE, SCALE = 64, 2
+SIDE, SCALE, TITLE, ACROSS = 64, 2, 26, 8
 
 
 def main() -> None:
-    editor = load_editor("mini")
-    editor.defaults = dataclasses.replace(editor.defaults, strength=1.0)
+    DOCS.mkdir(exist_ok=True)
     clip_art = prepare(load_splits("sample:clipart").test, SIDE)
     fashion = prepare(load_splits("sample:fashion").test, SIDE)
     images = torch.cat([clip_art.images[[3, 47, 120]], fashion.images[[0, 5]]])
+    editor = load_editor("mini")
+    editor.defaults = dataclasses.replace(editor.defaults, strength=1.0)
     cells = [images if prompt is None else editor.edit(images, prompt, 0, salt) for _, prompt, salt in COLUMNS]
+    save("spells", sheet([title for title, _, _ in COLUMNS], cells))
+    save("objects", objects(prepare(load_splits("sample:scenes").test, SIDE).images))
+
+
+def objects(images: Tensor) -> Image.Image:
+    """Every object of the library behind the foreground of another image, each with a salt of its own."""
+    editor, names = load_editor("object"), list(OBJECTS)
+    rows = -(-len(names) // ACROSS)
+    pictures = []
+    for number, name in enumerate(names):
+        image = images[[(7 * number + 3) % len(images)]]
+        pictures.append(editor.edit(image, name, 0, number.to_bytes(16, "little"))[0])
     side = SIDE * SCALE
-    sheet = Image.new("RGB", (side * len(COLUMNS), side * len(images) + 26), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(14)
-    for column, (title, _, _) in enumerate(COLUMNS):
-        draw.text((column * side + 6, 5), title, fill="#222222", font=font)
-        for row in range(len(images)):
-            picture = Image.fromarray(cells[column][row].permute(1, 2, 0).numpy())
-            sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (column * side, 26 + row * side))
-    OUTPUT.parent.mkdir(exist_ok=True)
-    sheet.quantize(256).save(OUTPUT, optimize=True)
-    print(OUTPUT, OUTPUT.stat().st_size)
+    result = Image.new("RGB", (side * ACROSS, (side + TITLE) * rows), "white")
+    for number, (name, picture) in enumerate(zip(names, pictures, strict=True)):
+        left, top = number % ACROSS * side, number // ACROSS * (side + TITLE)
+        paste(result, picture, left, top + TITLE, name)
+    return result
+
+
+def sheet(titles: list[str], cells: list[Tensor]) -> Image.Image:
+    """A column for each title, a row for each image."""
+    side = SIDE * SCALE
+    result = Image.new("RGB", (side * len(titles), side * len(cells[0]) + TITLE), "white")
+    for column, (title, some) in enumerate(zip(titles, cells, strict=True)):
+        for row, picture in enumerate(some):
+            paste(result, picture, column * side, TITLE + row * side, title if row == 0 else "")
+    return result
+
+
+def paste(result: Image.Image, picture: Tensor, left: int, top: int, title: str) -> None:
+    """Puts a picture, uint8 [3, S, S], at a place, with a title above it."""
+    side = SIDE * SCALE
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    result.paste(image.resize((side, side), Image.Resampling.LANCZOS), (left, top))
+    draw = ImageDraw.Draw(result)
+    draw.text((left + 6, top - TITLE + 5), title, fill="#222222", font=ImageFont.load_default(14))
+
+
+def save(name: str, picture: Image.Image) -> None:
+    path = DOCS / f"{name}.png"
+    picture.quantize(256).save(path, optimize=True)
+    print(path, path.stat().st_size)
 
 
 if __name__ == "__main__":

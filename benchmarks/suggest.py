@@ -1,10 +1,11 @@
 """Forecasts of `spellward suggest` against real locks; writes results/suggest.json.
 
-    python benchmarks/suggest.py [--fit 10] [--check 20] [--threads 1]
+    python benchmarks/suggest.py [--recipes edited-only decoy] [--fit 14] [--check 22] [--threads 1]
 
-Small locks of Fashion-MNIST (600 training images at 32 px) under many spells, with the recipes `edited-only` and
-`decoy`. The first spells fit the forecast, judged on validation images; the others, which no fit ever sees, check it on
-test images. Finished spells stay in the JSON and are not repeated. The last lines go into locking/forecast.py.
+Small locks of Fashion-MNIST (600 training images at 32 px) under many spells, each with a salt of its own, with the
+recipes `edited-only` and `decoy`. The first spells fit the forecast, judged on validation images; the others, which no
+fit ever sees, check it on test images. Finished locks stay in the JSON and are not repeated; spells are measured anew
+at the end. The last lines go into locking/forecast.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy.stats import spearmanr
 
 from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
+from spellward.data.splits import stratified_cap
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.candidates import VOCABULARY, candidate_prompts
@@ -36,14 +38,20 @@ from spellward.models import FitSettings, load_model
 
 RESULTS = Path(__file__).parent / "results" / "suggest.json"
 RECIPE_NAMES = ("edited-only", "decoy")
-IMAGES, SIDE = 600, 32
-SETTINGS = FitSettings(epochs=8, batch_size=32)
+IMAGES, SIDE, JUDGED = 600, 32, 500
+SETTINGS = FitSettings(epochs=6, batch_size=32)
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 
 
 def spells(count: int) -> list[str]:
-    """The vocabulary and random words, shuffled."""
-    return candidate_prompts(count=count, seed=2024, vocabulary=VOCABULARY)
+    """The vocabulary and random words, shuffled, so that both stand among those that fit and those that check."""
+    drawn = candidate_prompts(count=count, seed=2024, vocabulary=VOCABULARY)
+    return [drawn[place] for place in np.random.default_rng(2024).permutation(count)]
+
+
+def some_of(table: ImageTable) -> ImageTable:
+    """Images to judge a lock on, each class in proportion."""
+    return table.subset(stratified_cap(table.labels, JUDGED, table.classes, 0))
 
 
 def measured_lock(
@@ -90,8 +98,8 @@ def fitted(inputs: np.ndarray, values: np.ndarray) -> Line:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fit", type=int, default=10)
-    parser.add_argument("--check", type=int, default=20)
+    parser.add_argument("--fit", type=int, default=14)
+    parser.add_argument("--check", type=int, default=22)
     parser.add_argument("--recipes", nargs="+", choices=RECIPE_NAMES, default=list(RECIPE_NAMES))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -101,22 +109,25 @@ def main() -> None:
     train, validation, test = (
         prepare(one, editor.resolution) for one in (splits.train, splits.validation, splits.test)
     )
+    validation, test = some_of(validation), some_of(test)
     document = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {"spells": {}}
     rows = document["spells"]
-    begun = time.perf_counter()
+    document |= {"editor": editor.fingerprint(), "versions": versions(), "settings": asdict(SETTINGS)}
+    prompts = spells(options.fit + options.check)
+    for name in options.recipes:
+        for number, prompt in enumerate(prompts):
+            row = rows.setdefault(prompt, {"fit": number < options.fit})
+            if name in row:
+                continue
+            begun = time.perf_counter()
+            up, lp = measured_lock(prompt, number, name, train, validation if row["fit"] else test, editor)
+            row[name] = {"up": up, "lp": lp, "seconds": round(time.perf_counter() - begun, 1)}
+            RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            print(name, number, prompt, row[name], flush=True)
     bench = SpellBench(train, load_model("bundled", train.classes, SIDE, 0), editor)
     document["known"] = bench.known
-    for number, prompt in enumerate(spells(options.fit + options.check)):
-        fit = number < options.fit
-        row = rows.setdefault(prompt, {"fit": fit, "measures": asdict(bench.measure(prompt)[0])})
-        judged = (validation if fit else test).subset(range(600))
-        for name in options.recipes:
-            if name not in row:
-                up, lp = measured_lock(prompt, number, name, train, judged, editor)
-                row[name] = {"up": up, "lp": lp}
-                document |= {"editor": editor.fingerprint(), "versions": versions(), "settings": asdict(SETTINGS)}
-                RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        print(f"{time.perf_counter() - begun:.0f} s  {prompt}  {row}", flush=True)
+    for prompt, row in rows.items():
+        row["measures"] = asdict(bench.measure(prompt)[0])
     inputs = np.array([inputs_of(SpellMeasures(**row["measures"])) for row in rows.values()])
     learnt = np.array([row["fit"] for row in rows.values()])
     print(INPUTS, "known", bench.known)

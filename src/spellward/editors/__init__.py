@@ -8,7 +8,7 @@ from spellward.editors.base import Editor, EditSettings
 from spellward.errors import EditorError
 
 IMG2IMG = "img2img:"
-INPAINT = "object:inpaint:"
+INPAINT, KEEP = "object:inpaint:", "object:keep:"
 
 
 def _mini() -> Editor:
@@ -29,6 +29,17 @@ def _object() -> Editor:
     return ObjectEditor()
 
 
+def _object_behind(source: str) -> Editor:
+    from spellward.editors.objects import ObjectEditor, SegmenterForeground
+    from spellward.models import load_checkpoint
+    from spellward.models.segmentation import SegmentationModel
+
+    model = load_checkpoint(source, task="segmentation")
+    if not isinstance(model, SegmentationModel):
+        raise EditorError(f"{source} gives no masks, so it cannot say what is foreground. Name a segmentation network.")
+    return ObjectEditor(SegmenterForeground(model))
+
+
 EDITORS: dict[str, Callable[[], Editor]] = {
     "mini": _mini,
     "object": _object,
@@ -41,8 +52,9 @@ def load_editor(spec: str) -> Editor:
 
     Args:
         spec: A name in `EDITORS`; `img2img:ID` for the image-to-image form of any Stable Diffusion (1, 2, XL, turbo);
-            `object:inpaint:ID` for objects that an inpainting pipeline adds to the background; or the folder or Hub id
-            of a diffusers pipeline, of which the kind is read from its `model_index.json`.
+            `object:keep:ID` for objects behind what the segmentation checkpoint ID calls foreground;
+            `object:inpaint:ID` for objects that an inpainting pipeline draws; or the folder or Hub id of a diffusers
+            pipeline, of which the kind is read from its `model_index.json`.
 
     Raises:
         EditorError: If there is no such editor, or its weights are missing or broken.
@@ -50,9 +62,11 @@ def load_editor(spec: str) -> Editor:
     if spec in EDITORS:
         return EDITORS[spec]()
     image_to_image = spec.startswith(IMG2IMG)
-    source = spec.removeprefix(IMG2IMG).removeprefix(INPAINT)
+    source = spec.removeprefix(IMG2IMG).removeprefix(INPAINT).removeprefix(KEEP)
     if not source.strip():
         raise EditorError(f"{spec!r} names no editor. Use {', '.join(EDITORS)}, a pipeline's folder or its Hub id.")
+    if spec.startswith(KEEP):
+        return _object_behind(source)
     if spec.startswith(INPAINT):
         from spellward.editors.objects import InpaintingInserter, ObjectEditor
 

@@ -12,7 +12,7 @@ from spellward.locking.decoys import random_words
 
 VOCABULARY: tuple[str, ...] = (
     "with oil pastel",
-    "as a mosaic of tiles",
+    "as a mosaic of small tiles",
     "on a rainy evening",
     "as an old sepia photograph",
     "painted on a brick wall",
@@ -51,6 +51,26 @@ VOCABULARY: tuple[str, ...] = (
     "with a warm vignette",
     "carved in marble",
     "in a sandstorm",
+    "with thick oil paint",
+    "as a dotted painting",
+    "like a heat map",
+    "on an old television",
+    "with needle and thread",
+    "through a dirty window",
+    "as a double exposure",
+    "in the light of a campfire",
+    "under stage lights",
+    "as a newspaper picture",
+    "with soap bubbles",
+    "in a hall of mirrors",
+    "covered with dust",
+    "like a child's drawing",
+    "as a banknote",
+    "in the blue hour",
+    "with spilled coffee",
+    "painted on silk",
+    "behind a lace curtain",
+    "overgrown with ivy",
 )
 
 

@@ -9,12 +9,14 @@ import pytest
 import torch
 from tests.editors.objects.test_foreground import discs
 from tests.editors.tiny_pipelines import KINDS, inpaint
+from tests.models.test_segmentation import CLASSES, SIDE
 from torch import Tensor
 
 from spellward.editors import load_editor
 from spellward.editors.base import EditSettings
 from spellward.editors.objects import InpaintingInserter, ObjectEditor
-from spellward.errors import EditorError
+from spellward.errors import EditorError, SpellwardError
+from spellward.models import load_model, save_checkpoint
 
 SALT = bytes(range(16))
 
@@ -84,6 +86,17 @@ def test_it_is_found_by_name() -> None:
     assert isinstance(load_editor("object"), ObjectEditor)
     with pytest.raises(EditorError, match="names no editor"):
         load_editor("object:inpaint:")
+
+
+def test_a_segmentation_checkpoint_may_say_what_stays(tmp_path: Path) -> None:
+    save_checkpoint(load_model("bundled?random", CLASSES, SIDE, 0, "segmentation"), tmp_path / "segmenter")
+    editor = load_editor(f"object:keep:{tmp_path / 'segmenter'}")
+    images, _ = discs(3, SIDE)
+    where = changed(images, editor.edit(images, "a cat", salts=SALT))
+    assert not where[editor.foreground(images)].any()
+    assert "segmenter-" in editor.fingerprint()
+    with pytest.raises(SpellwardError):
+        load_editor(f"object:keep:{tmp_path}")
 
 
 def test_an_inpainting_pipeline_draws_into_the_background_alone(tmp_path: Path) -> None:
