@@ -34,7 +34,7 @@ class Key(BaseModel):
             the published scheme (ModelLock).
         seed: Seed of the editor's initial noise.
         editor: Which editor (`load_editor`).
-        editor_fingerprint: What the editor was when the model was locked; empty before.
+        editor_fingerprint: Identity of the editor that the model was locked with (`Editor.identity`); empty before.
         steps, guidance, image_guidance, strength: Edit settings; `None` leaves them to the editor until the lock is
             made, which fills them in.
         resolution: Side at which images are edited, in pixels.

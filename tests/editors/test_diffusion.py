@@ -177,6 +177,16 @@ def test_prompts_seeds_and_salts_change_the_edit(editor: DiffusionEditor) -> Non
     assert len({_noise_seed(7, None), _noise_seed(7, SALT), _noise_seed(8, SALT), _noise_seed(7, SALT[::-1])}) == 4
 
 
+def test_the_identity_leaves_the_precision_out(folders: dict[str, Path]) -> None:
+    def identity(name: str, **options: Any) -> str:
+        return DiffusionEditor.load(str(folders[name]), device="cpu", **options).identity()
+
+    first = identity("stable-diffusion", precision="fp32")
+    assert identity("stable-diffusion", precision="bf16", compile=True) == first
+    assert identity("stable-diffusion", precision="fp32", denoising=0.5) != first
+    assert identity("instruct-pix2pix", precision="fp32") != first
+
+
 def test_the_fingerprint_names_what_changes_the_output(folders: dict[str, Path], tmp_path: Path) -> None:
     def fingerprint(folder: Path, **options: Any) -> str:
         return DiffusionEditor.load(str(folder), device="cpu", **options).fingerprint()
@@ -250,7 +260,7 @@ def test_pipelines_that_edit_no_image_by_a_prompt_alone(folders: dict[str, Path]
 
 
 def test_specs(folders: dict[str, Path]) -> None:
-    assert set(EDITORS) == {"mini", "instruct-pix2pix"}
+    assert set(EDITORS) == {"mini", "object", "instruct-pix2pix"}
     assert load_editor(f"img2img:{folders['stable-diffusion']}").defaults.steps == 20
     assert load_editor(str(folders["stable-diffusion-xl"])).defaults.guidance == 1.0
     with pytest.raises(EditorError, match="cannot be loaded"):  # it has no plain image-to-image form

@@ -13,6 +13,7 @@ from torch import nn
 
 from spellward.artifacts import CACHE_VARIABLE, sha256_file
 from spellward.data import prepare
+from spellward.editors.mini import MiniEditor
 from spellward.errors import ArtifactError, DataError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.lock import LockResult, lock
@@ -154,7 +155,7 @@ def test_the_key_is_complete(tiny_lock: LockResult) -> None:
     key, editor = tiny_lock.key, tiny_lock.editor
     assert (key.prompt, key.salt, key.seed) == (PROMPT, SALT, SEED)
     assert (key.steps, key.strength, key.resolution) == (editor.defaults.steps, editor.defaults.strength, 64)
-    assert key.editor_fingerprint == editor.fingerprint()
+    assert key.editor_fingerprint == editor.identity()
     assert key.weights_digest == sha256_file(tiny_lock.folder / "model.safetensors")
     assert sorted(path.name for path in tiny_lock.folder.parent.iterdir()) == [
         "cache",
@@ -216,6 +217,14 @@ def test_a_key_of_another_lock_is_refused(tiny_lock: LockResult) -> None:
 def test_a_key_of_another_editor_is_refused(tiny_lock: LockResult) -> None:
     with pytest.raises(KeyRefusedError, match="another editor"):
         unlock(tiny_lock.folder, tiny_lock.key.with_(editor_fingerprint="mini-0:other"))
+
+
+def test_a_key_opens_in_another_precision_and_keys_of_before_still_do(tiny_lock: LockResult) -> None:
+    other = MiniEditor(precision="fp32")
+    assert other.fingerprint() != tiny_lock.editor.fingerprint()
+    assert unlock(tiny_lock.folder, tiny_lock.key, editor=other).editor is other
+    earlier = tiny_lock.key.with_(editor_fingerprint=tiny_lock.editor.fingerprint())
+    assert unlock(tiny_lock.folder, earlier).key == earlier
 
 
 def test_an_altered_checkpoint_is_refused_until_it_is_paired_anew(tiny_lock: LockResult, tmp_path: Path) -> None:

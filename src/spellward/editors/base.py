@@ -57,6 +57,13 @@ class Editor(ABC):
     def fingerprint(self) -> str:
         """Names everything that changes the output: weights digest, scheduler, dtype, version of the algorithm."""
 
+    def identity(self) -> str:
+        """What a key needs of an editor: `fingerprint` without what changes the last bits alone, such as precision.
+
+        A key made on one machine opens on another, though its editor may run in another precision there.
+        """
+        return self.fingerprint()
+
     def same_edit(self, prompt: str, other: str) -> bool:
         """Whether two prompts are known to give one and the same edit; then neither is a wrong key for the other."""
         return prompt == other

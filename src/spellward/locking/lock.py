@@ -160,7 +160,7 @@ def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
     """Fills in what the key left to the editor, and the editor's fingerprint."""
     used = settings_of(key, editor)
     return key.completed(
-        editor_fingerprint=editor.fingerprint(),
+        editor_fingerprint=editor.identity(),
         steps=used.steps,
         guidance=float(used.guidance),
         image_guidance=float(used.image_guidance),

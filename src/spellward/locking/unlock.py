@@ -39,13 +39,14 @@ def edit_with_key(editor: Editor, images: Tensor, key: Key) -> Tensor:
 
 
 def editor_for(key: Key, editor: Editor | None = None) -> Editor:
-    """Loads the key's editor and holds it against the fingerprint in the key.
+    """Loads the key's editor and holds it against the one that the key names.
 
     Raises:
         KeyRefusedError: If the editor is not the one the model was locked with.
     """
     editor = editor or load_editor(key.editor)
-    if key.editor_fingerprint and editor.fingerprint() != key.editor_fingerprint:
+    # The fingerprint is what keys held before editors had an identity.
+    if key.editor_fingerprint and key.editor_fingerprint not in (editor.identity(), editor.fingerprint()):
         raise KeyRefusedError(
             "This key was made with another editor or another version of it, which would edit differently. "
             "Install the Spellward version that made the key, or lock the model anew."

@@ -77,7 +77,7 @@ class DiffusionEditor(Editor):
         self._denoising = denoising if "strength" in self._accepts else None
         # The pipeline itself would shrink other sizes.
         self._multiple = math.lcm(8, int(pipeline.image_processor.config.vae_scale_factor))
-        self._digest, self._fingerprint = digest, ""
+        self._digest, self._fingerprint, self._identity = digest, "", ""
         self._compiled = compile
         self._pipeline = pipeline.to(self._device)
         pipeline.set_progress_bar_config(disable=True)
@@ -104,11 +104,17 @@ class DiffusionEditor(Editor):
     def fingerprint(self) -> str:
         """sha256 over weights, tokenizers, configurations, pipeline and scheduler, precision and versions."""
         if not self._fingerprint:
-            kinds = [type(self._pipeline).__name__, type(self._pipeline.scheduler).__name__]
-            major = diffusers.__version__.split(".")[0]
-            facts = [ALGORITHM, *kinds, self._precision, str(self._denoising), str(self._compiled), major]
-            self._fingerprint = hashlib.sha256("\n".join([*facts, self._digest()]).encode()).hexdigest()
+            facts = [self._precision, str(self._compiled), diffusers.__version__.split(".")[0]]
+            self._fingerprint = hashlib.sha256("\n".join([*facts, self.identity()]).encode()).hexdigest()
         return f"{ALGORITHM}:{self._precision}:{self._fingerprint}"
+
+    def identity(self) -> str:
+        """sha256 over weights, tokenizers, configurations, pipeline and scheduler."""
+        if not self._identity:
+            kinds = [type(self._pipeline).__name__, type(self._pipeline.scheduler).__name__]
+            facts = [ALGORITHM, *kinds, str(self._denoising), self._digest()]
+            self._identity = f"{ALGORITHM}:{hashlib.sha256(chr(10).join(facts).encode()).hexdigest()}"
+        return self._identity
 
     @torch.inference_mode()
     def _edit(

@@ -61,6 +61,9 @@ class MiniEditor(Editor):
     def fingerprint(self) -> str:
         return f"{ALGORITHM}:{self._precision}:{self._digest}"
 
+    def identity(self) -> str:
+        return f"{ALGORITHM}:{self._digest}"
+
     @torch.inference_mode()
     def _edit(
         self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
