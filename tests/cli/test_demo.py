@@ -13,7 +13,7 @@ from spellward.cli.main import app
 
 
 @pytest.mark.slow
-def test_the_demo_tells_the_first_story_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_tells_of_both_locks_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     words = [
         "demo",
@@ -31,4 +31,5 @@ def test_the_demo_tells_the_first_story_to_its_end(tmp_path: Path, monkeypatch: 
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
     assert Path(record["report"]).is_file() and (tmp_path / "demo" / "locked.key").is_file()
+    assert (tmp_path / "demo" / "locked-masks.report" / "report.html").is_file() and record["masks_lp"] is not None
     assert {"vanilla", "up", "lp", "label", "with the key", "without a key"} <= set(record)

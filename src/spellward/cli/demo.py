@@ -90,7 +90,7 @@ def demo_command(
     say(f"   Report: {page}")
     if masks:
         with stages(quiet or as_json) as report:
-            figures |= masks_story(folder, say, report)
+            figures |= masks_story(folder, say, report, limit, epochs)
     verdicts: dict[str, str] = {}
     if claim:
         with stages(quiet or as_json) as report:

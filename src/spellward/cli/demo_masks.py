@@ -19,17 +19,24 @@ _IMAGES, _EPOCHS, _BATCH = 600, 10, 32
 _RECIPE = replace(RECIPES["decoy"], variants=2, fewest_edits=0)
 
 
-def masks_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, float | None]:
-    """Locks a segmentation network under an object; returns its figures, named masks_..."""
-    say(f'4. Locking a segmentation network: {_IMAGES} scenes with masks, object "{OBJECT}" behind the foreground.')
+def masks_story(
+    folder: Path, say: Callable[[str], None], report: Report, limit: int = _IMAGES, epochs: int = _EPOCHS
+) -> dict[str, float | None]:
+    """Locks a segmentation network under an object, with fewer images and epochs if the demo was asked for fewer.
+
+    Returns:
+        Its figures, named masks_...
+    """
+    limit, epochs = min(limit, _IMAGES), min(epochs, _EPOCHS)
+    say(f'4. Locking a segmentation network: {limit} scenes with masks, object "{OBJECT}" behind the foreground.')
     result = lock(
         "bundled",
         "sample:scenes",
         Key(OBJECT, editor="object"),
         folder / "locked-masks",
         recipe=_RECIPE,
-        settings=FitSettings(epochs=_EPOCHS, batch_size=_BATCH),
-        limit=_IMAGES,
+        settings=FitSettings(epochs=epochs, batch_size=_BATCH),
+        limit=limit,
         report=report,
     )
     few = ScoreSettings(wrong_prompts=3, wrong_salts=3, near_wordings=1, wrong_key_images=60)
