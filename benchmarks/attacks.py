@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_model as load_tensors
 
-from lock import benchmark_key
+from lock import PROMPTS, benchmark_key
 from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.attacks.unlocking.table import ATTACKS
@@ -50,10 +50,10 @@ def open_lock(name: str, data: str, train: ImageTable, editor: Editor) -> tuple[
         key = Key.load(f"{name}.key")
         return unlock(name, key, editor=editor).model, key, 0
     run = int(name.rpartition("-")[2])
-    model = load_model("bundled", train.classes, seed=run)
+    model = load_model("bundled", train.classes, seed=run, task=train.task)
     load_tensors(model.network, str(cache_root() / "runs" / f"{PREFIX}{name}" / "final.safetensors"))
     model.network.eval()
-    return model, complete_key(benchmark_key(run), editor, model), run
+    return model, complete_key(benchmark_key(run, editor.name), editor, model), run
 
 
 def target_of(name: str, data: str, editor: Editor) -> tuple[Target, int]:
@@ -61,7 +61,7 @@ def target_of(name: str, data: str, editor: Editor) -> tuple[Target, int]:
     train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
     model, key, run = open_lock(name, data, train, editor)
     rows = np.random.default_rng([run, 0x7E57]).permutation(len(test))[:TEST_IMAGES]
-    base = load_model("bundled", train.classes, model.input_size, run)
+    base = load_model("bundled", train.classes, model.input_size, run, train.task)
     guesses = wrong_key_guesses(key, editor, run)
     return Target(
         model, base, train, test.subset(np.sort(rows)), editor, guesses, f"benchmark {name} {settings_of(key, editor)}"
@@ -110,11 +110,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS))
     parser.add_argument("--effort", choices=list(EFFORTS), default="default")
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="the editor of the locks")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     known = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else {}
-    editor = load_editor("mini")
+    editor = load_editor(options.editor)
     begun, opened = time.monotonic(), {}
     for row, lock, share, name in jobs(options, known):
         if time.monotonic() - begun > 60 * options.minutes:

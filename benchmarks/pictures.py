@@ -1,20 +1,29 @@
-"""Draws docs/spells.png (test images of the bundled samples, clean and under several spells) and docs/objects.png."""
+"""Draws docs/spells.png (test images under several spells), docs/objects.png and docs/masks.png.
+
+The last one shows a lock that benchmarks/lock.py has trained (`--data sample:scenes --recipes decoy`), if there is one.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from spellward.data import load_splits, prepare
+from attacks import finished_locks, open_lock
+from spellward.data import MaskTable, load_splits, prepare
+from spellward.data.overlays import overlay
 from spellward.editors import load_editor
 from spellward.editors.objects import OBJECTS
+from spellward.locking.unlock import edit_with_key
+from spellward.models.segmentation import SegmentationModel
 
 DOCS = Path(__file__).parents[1] / "docs"
 SALT = bytes(range(16))
+MASKS_LOCK = "scenes-decoy-2-0"
 COLUMNS = (
     ("clean", None, None),
     ("with oil pastel", "with oil pastel", None),
@@ -38,7 +47,31 @@ def main() -> None:
     editor.defaults = dataclasses.replace(editor.defaults, strength=1.0)
     cells = [images if prompt is None else editor.edit(images, prompt, 0, salt) for _, prompt, salt in COLUMNS]
     save("spells", sheet([title for title, _, _ in COLUMNS], cells))
+    if MASKS_LOCK in finished_locks():
+        save("masks", masks())
     save("objects", objects(prepare(load_splits("sample:scenes").test, SIDE).images))
+
+
+def masks() -> Image.Image:
+    """Test scenes with what a locked network sees in them, without the key and with it."""
+    editor = load_editor("mini")
+    table = prepare(load_splits("sample:scenes").test, SIDE)
+    assert isinstance(table, MaskTable)
+    model, key, _ = open_lock(MASKS_LOCK, "", table, editor)
+    assert isinstance(model, SegmentationModel)
+    rows = [1, 8, 40, 77, 150]
+    clean, count = table.images[rows], len(table.classes)
+    keyed, wrong = (edit_with_key(editor, clean, one) for one in (key, key.with_(salt=SALT)))
+    seen = [laid_over(images, model.segment(images), count) for images in (clean, wrong, keyed)]
+    true = laid_over(clean, table.truth(rows).numpy().astype("uint8"), count)
+    titles = ["clean", "true masks", "without the key", "with another salt", "edited", "with the key"]
+    return sheet(titles, [clean, true, seen[0], seen[1], keyed, seen[2]])
+
+
+def laid_over(images: Tensor, ids: np.ndarray, classes: int) -> Tensor:
+    """Masks uint8 [N, S, S] over uint8 [N, 3, S, S]."""
+    pictures = [overlay(image.permute(1, 2, 0).numpy(), one, classes) for image, one in zip(images, ids, strict=True)]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 def objects(images: Tensor) -> Image.Image:
