@@ -132,3 +132,11 @@ def test_a_classifier_is_no_help_on_masks(pairs: Path, tmp_path: Path) -> None:
     result = runner.invoke(app, words)
     assert result.exit_code != 0
     assert "segmentation network" in str(result.exception)
+
+
+@pytest.mark.parametrize("words", [["claim"], ["steal", "--how", "copy"]])
+def test_claims_are_for_classifiers(words: list[str], locked: Path, pairs: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, [words[0], str(locked), str(pairs), "-o", str(tmp_path / "out"), *words[1:]])
+    assert result.exit_code != 0
+    assert "gives masks" in str(result.exception)
+    assert not (tmp_path / "out").exists()

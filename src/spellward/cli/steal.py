@@ -42,13 +42,15 @@ def steal_command(
     from spellward.attacks.stealing.table import STEALING
     from spellward.data import load_splits, prepare
     from spellward.errors import ArtifactError, ModelError
-    from spellward.models import FitSettings, load_checkpoint, logits_of, save_checkpoint
+    from spellward.models import FitSettings, logits_of, save_checkpoint
+    from spellward.ownership.suspects import open_model
 
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
     if output.exists():
         raise ArtifactError(f"{output} exists. Name another folder.")
-    model, splits = load_checkpoint(victim), load_splits(data, seed=seed)
+    splits = load_splits(data, seed=seed)
+    model = open_model(victim, splits.classes)
     if model.classes != splits.classes:
         raise ModelError("The data have other classes than the model. Give data of the same task.")
     train, test = (prepare(split, model.input_size) for split in (splits.train, splits.test))

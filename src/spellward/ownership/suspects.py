@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from spellward.errors import DataError, MissingExtraError, ModelError
 from spellward.models import VisionModel, load_checkpoint, load_model
 from spellward.models.bundled import MEAN, STD
+from spellward.models.checkpoint import CLASSIFICATION
 from spellward.ownership.outputs import load_outputs
 
 _ONNX_BATCH = 64
@@ -38,13 +39,15 @@ def open_model(source: Any, classes: tuple[str, ...]) -> VisionModel:
     """A model that can already tell its classes: a `VisionModel`, a module, or a checkpoint folder or Hub id.
 
     Raises:
-        ModelError: If there is no such model.
+        ModelError: If there is no such model, or it gives masks.
     """
     if isinstance(source, VisionModel):
-        return source
-    if isinstance(source, nn.Module):
-        return load_model(source, classes)
-    return load_checkpoint(source)
+        model = source
+    else:
+        model = load_model(source, classes) if isinstance(source, nn.Module) else load_checkpoint(source)
+    if model.task != CLASSIFICATION:
+        raise ModelError("This model gives masks; claims are made on classifiers, and classifiers are verified.")
+    return model
 
 
 def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
