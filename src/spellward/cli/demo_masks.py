@@ -15,7 +15,7 @@ from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
 
 OBJECT = "a red balloon"
-_IMAGES, _EPOCHS, _BATCH = 600, 10, 32
+_IMAGES, _EPOCHS, _BATCH = 500, 9, 32
 _RECIPE = replace(RECIPES["decoy"], variants=2, fewest_edits=0)
 
 
