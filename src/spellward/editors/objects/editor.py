@@ -12,21 +12,18 @@ from torch import Tensor
 from spellward.editors.base import Editor, EditSettings
 from spellward.editors.objects.foreground import Foreground, SaliencyForeground
 from spellward.editors.objects.inpainting import DEFAULTS, InpaintingInserter
-from spellward.editors.objects.placing import Placement, drawn, placements
+from spellward.editors.objects.placing import Look, corner, drawn, placement
 from spellward.editors.objects.sprites import library_digest, object_for, sprite
 
-ALGORITHM = "object-1"
+ALGORITHM = "object-2"
 _ENOUGH = 0.6
-
-Drawing = tuple[np.ndarray, int, int]
-"""uint8 [h, w, 4], and the row and column of its upper left corner."""
 
 
 class ObjectEditor(Editor):
     """Adds an object to the background (ModelLock's object lock, arXiv 2405.16285); the foreground is not touched.
 
-    The object is the one the prompt names; position, size, tilt and side follow from the salt. Of the salt's places
-    the first is taken where 60 % of the object can be seen beside the foreground, or else the one where most can.
+    The object is the one the prompt names; position, size, tilt, side and tint follow from the salt. If the foreground
+    is in the way, the nearest place is taken where 60 % of the object can be seen, or else the one where most can.
 
     Args:
         foreground: What must stay as it is; `SaliencyForeground` if not given.
@@ -78,8 +75,9 @@ class ObjectEditor(Editor):
         if not prompt.strip():
             return picture
         thing = object_for(prompt)
-        places = placements(thing, seed, salt)
-        drawing, top, left = _first_seen(thing, places, foreground)
+        placed = placement(thing, seed, salt)
+        drawing = _drawn(thing, placed.look, *foreground.shape)
+        top, left = _first_seen(drawing, placed.places, foreground)
         rows, columns = slice(top, top + drawing.shape[0]), slice(left, left + drawing.shape[1])
         alpha = drawing[..., 3] * ~foreground[rows, columns]
         result = picture.copy()
@@ -95,22 +93,23 @@ class ObjectEditor(Editor):
         return result
 
 
-def _first_seen(thing: str, places: tuple[Placement, ...], foreground: np.ndarray) -> Drawing:
-    """The first place where enough of the object shows, or the one where most of it does."""
-    best, most = None, -1.0
+def _first_seen(
+    drawing: np.ndarray, places: tuple[tuple[float, float], ...], foreground: np.ndarray
+) -> tuple[int, int]:
+    """Upper left corner at the first place where enough of the object shows, or the one where most of it does."""
+    alpha = drawing[..., 3].astype(np.float32)
+    whole, free = max(float(alpha.sum()), 1.0), (~foreground).astype(np.float32)
+    best, most = (0, 0), -1.0
     for place in places:
-        drawing, top, left = _drawn(thing, place, *foreground.shape)
-        alpha = drawing[..., 3].astype(np.float64)
-        free = ~foreground[top : top + alpha.shape[0], left : left + alpha.shape[1]]
-        shown = float((alpha * free).sum() / max(alpha.sum(), 1.0))
+        top, left = corner(place, drawing, *foreground.shape)
+        shown = float((alpha * free[top : top + alpha.shape[0], left : left + alpha.shape[1]]).sum()) / whole
         if shown > most:
-            best, most = (drawing, top, left), shown
+            best, most = (top, left), shown
         if shown >= _ENOUGH:
             break
-    assert best is not None
     return best
 
 
 @lru_cache(maxsize=4096)
-def _drawn(thing: str, place: Placement, height: int, width: int) -> Drawing:
-    return drawn(sprite(thing), place, height, width)
+def _drawn(thing: str, look: Look, height: int, width: int) -> np.ndarray:
+    return drawn(sprite(thing), look, height, width)

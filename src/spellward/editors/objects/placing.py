@@ -3,94 +3,102 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-CANDIDATES = 4
-_SMALLEST, _LARGEST = 0.30, 0.44
-_TILT = 25.0
-_HUE = 45.0
+_SMALLEST, _LARGEST = 0.30, 0.42
+_TILT, _HUE = 40.0, 60.0
+_GRID = 9
 _MARGIN = 0.02
 
 
 @dataclass(frozen=True)
-class Placement:
-    """One way to put an object into a picture.
+class Look:
+    """How an object looks under a salt, wherever it stands.
 
     Attributes:
-        x, y: Centre, as shares of width and height.
-        scale: Longer side of the object, as a share of the picture's shorter one.
+        scale: Its longer side, as a share of the picture's shorter one.
         mirrored: Whether left and right change places.
         tilt: Degrees, anticlockwise.
         hue: Degrees by which the colours are turned; little enough for a person to name the object still.
     """
 
-    x: float
-    y: float
     scale: float
     mirrored: bool
     tilt: float
     hue: float
 
 
-def placements(prompt_object: str, seed: int, salt: bytes | None) -> tuple[Placement, ...]:
-    """The places of an object in the order in which they are tried.
+@dataclass(frozen=True)
+class Placement:
+    """An object's look, and its places in the order in which they are tried: centres as shares of width and height.
 
-    All of an image's candidates have the same size, tilt and side, so the object looks the same wherever it stands.
+    The first is the salt's own; then a grid over the picture follows, the nearest to it first, for images whose
+    foreground is in the way.
+    """
+
+    look: Look
+    places: tuple[tuple[float, float], ...]
+
+
+def placement(name: str, seed: int, salt: bytes | None) -> Placement:
+    """The placement of an object.
 
     Args:
-        prompt_object: Name of the object; without a salt the place follows from it and the seed alone.
+        name: Of the object; without a salt the placement follows from it and the seed alone.
         seed: The key's seed.
         salt: 16 secret bytes, or `None`.
     """
-    secret = b"salt" + salt if salt is not None else b"none" + prompt_object.encode()
+    secret = b"salt" + salt if salt is not None else b"none" + name.encode()
     stream = hashlib.shake_256(b"spellward place v1" + str(seed).encode() + b":" + secret)
-    numbers = np.frombuffer(stream.digest(8 * (4 + 2 * CANDIDATES)), dtype="<u8") / 2.0**64
+    numbers = np.frombuffer(stream.digest(8 * 6), dtype="<u8") / 2.0**64
     scale = _SMALLEST + (_LARGEST - _SMALLEST) * float(numbers[0])
-    mirrored = bool(numbers[1] < 0.5)
-    tilt, hue = _TILT * float(2 * numbers[2] - 1), _HUE * float(2 * numbers[3] - 1)
+    look = Look(scale, bool(numbers[1] < 0.5), _TILT * float(2 * numbers[2] - 1), _HUE * float(2 * numbers[3] - 1))
     low = scale / 2 + _MARGIN
-    return tuple(
-        Placement(low + (1 - 2 * low) * x, low + (1 - 2 * low) * y, scale, mirrored, tilt, hue)
-        for x, y in _near_the_border(numbers[4:].reshape(CANDIDATES, 2))
-    )
+    own = low + (1 - 2 * low) * _near_the_border(numbers[4:6])
+    line = np.linspace(low, 1 - low, _GRID)
+    grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    nearest = grid[np.argsort(np.square(grid - own).sum(axis=1), kind="stable")]
+    return Placement(look, tuple((float(x), float(y)) for x, y in (own, *nearest)))
 
 
-def _near_the_border(points: np.ndarray) -> Iterator[tuple[float, float]]:
-    """Points of the unit square pushed out from its middle, where the foreground usually is."""
-    for x, y in points:
-        reach = max(abs(x - 0.5), abs(y - 0.5)) * 2
-        push = (0.5 + 0.5 * reach) / max(reach, 1e-6)
-        yield float(np.clip(0.5 + (x - 0.5) * push, 0, 1)), float(np.clip(0.5 + (y - 0.5) * push, 0, 1))
+def _near_the_border(point: np.ndarray) -> np.ndarray:
+    """A point of the unit square pushed out from its middle, where the foreground usually is."""
+    reach = max(float(np.abs(point - 0.5).max()) * 2, 1e-6)
+    return np.clip(0.5 + (point - 0.5) * (0.5 + 0.5 * reach) / reach, 0, 1)
 
 
-def drawn(sprite: np.ndarray, placement: Placement, height: int, width: int) -> tuple[np.ndarray, int, int]:
-    """An object in the size and position of a placement.
+def drawn(sprite: np.ndarray, look: Look, height: int, width: int) -> np.ndarray:
+    """An object in its look, for a picture of a given size.
 
     Args:
         sprite: uint8 [S, S, 4].
-        placement: Where.
+        look: How it looks.
         height, width: Of the picture.
 
     Returns:
-        uint8 [h, w, 4], and the row and column of its upper left corner; it lies within the picture.
+        uint8 [h, w, 4], not larger than the picture.
     """
-    picture = _turned_hue(Image.fromarray(sprite), placement.hue)
-    if placement.mirrored:
+    picture = _turned_hue(Image.fromarray(sprite), look.hue)
+    if look.mirrored:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     # Premultiplied, so that hidden colours do not bleed into the edges.
-    turned = picture.convert("RGBa").rotate(placement.tilt, Image.Resampling.BICUBIC, expand=True)
+    turned = picture.convert("RGBa").rotate(look.tilt, Image.Resampling.BICUBIC, expand=True)
     box = turned.getbbox()
     turned = turned.crop(box) if box else turned
-    factor = placement.scale * min(height, width) / max(turned.size)
+    factor = look.scale * min(height, width) / max(turned.size)
     size = (max(1, round(turned.width * factor)), max(1, round(turned.height * factor)))
-    small = np.asarray(turned.resize(size, Image.Resampling.LANCZOS).convert("RGBA"))[:height, :width]
-    top = int(np.clip(round(placement.y * height - small.shape[0] / 2), 0, height - small.shape[0]))
-    left = int(np.clip(round(placement.x * width - small.shape[1] / 2), 0, width - small.shape[1]))
-    return small, top, left
+    return np.asarray(turned.resize(size, Image.Resampling.LANCZOS).convert("RGBA"))[:height, :width]
+
+
+def corner(place: tuple[float, float], drawing: np.ndarray, height: int, width: int) -> tuple[int, int]:
+    """Row and column of the upper left corner of a drawing [h, w, 4] that is centred at a place, inside the picture."""
+    x, y = place
+    top = int(np.clip(round(y * height - drawing.shape[0] / 2), 0, height - drawing.shape[0]))
+    left = int(np.clip(round(x * width - drawing.shape[1] / 2), 0, width - drawing.shape[1]))
+    return top, left
 
 
 def _turned_hue(picture: Image.Image, degrees: float) -> Image.Image:
