@@ -45,3 +45,4 @@ def test_json_and_objects(photos: Path) -> None:
 def test_wrong_words_end_with_one_sentence(tmp_path: Path) -> None:
     assert runner.invoke(app, ["suggest", str(tmp_path / "nothing")]).exit_code != 0
     assert runner.invoke(app, ["suggest", "sample:fashion", "--n", "0"]).exit_code == 2
+    assert runner.invoke(app, ["suggest", "sample:fashion", "--recipe", "none"]).exit_code == 2

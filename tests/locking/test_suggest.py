@@ -13,11 +13,13 @@ from tests.locking.conftest import tiny_splits
 from torch import Tensor
 
 from spellward.artifacts import CACHE_VARIABLE, cache_root
+from spellward.attacks.unlocking.dictionary import DICTIONARY
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import DataError
 from spellward.locking.candidates import VOCABULARY, candidate_prompts
 from spellward.locking.decoys import DECOY_PROMPTS
-from spellward.locking.forecast import INPUTS, LINES, Line, forecast, inputs_of
+from spellward.locking.forecast import GAINS, INPUTS, LINES, Line, forecast, inputs_of
+from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES
 from spellward.locking.suggest import SHOWN, SpellBench, SpellMeasures, suggest
 from spellward.models import load_model
 
@@ -54,6 +56,8 @@ def test_measures_see_what_an_edit_does(bench: SpellBench) -> None:
     assert tint.kept > 0.9 > 0.6 > noise.kept
     assert tint.distance > 0 and tint.change < noise.change
     assert tint.edges > 0.9 > noise.edges
+    assert tint.salted == pytest.approx(0, abs=1e-6)  # this editor knows no salts
+    assert 0.2 < bench.chance < 0.5
     assert noise.milliseconds > 0
 
 
@@ -66,11 +70,21 @@ def test_measuring_twice_gives_the_same(bench: SpellBench) -> None:
 def test_the_forecast_is_a_line_cut_off_at_0_and_1() -> None:
     line = Line(0.5, (1.0, 2.0, 3.0, 4.0, 5.0), (0.1, 0.0, 0.0, 0.0, -0.2), 0.05)
     assert line.at(np.array([2.0, 2, 3, 4, 6])) == pytest.approx(0.5 + 0.1 - 0.2)
-    assert all(len(one.slopes) == len(one.centres) == len(INPUTS) for pair in LINES.values() for one in pair)
-    wild = SpellMeasures(100.0, -100.0, 100.0, 0.0, 100.0, -100.0, 1.0)
-    for recipe in ("", *LINES):
-        found = forecast(wild, 5.0, recipe)
+    assert all(len(one.slopes) == len(one.centres) == len(INPUTS) for one in LINES)
+    wild = SpellMeasures(100.0, -100.0, 100.0, 0.0, 0.0, 100.0, -100.0, 1.0)
+    for recipe in ("", *RECIPES):
+        found = forecast(wild, 5.0, 0.2, recipe)
         assert 0 <= found.up <= 1 and 0 <= found.lp <= 1 and found.error > 0
+        assert found.margin == found.up - found.lp
+
+
+def test_decoys_are_forecast_to_leave_chance_and_the_gain_is_the_recipes() -> None:
+    some = SpellMeasures(0.9, 0.5, 0.5, 0.1, 0.1, 0.1, 0.9, 1.0)
+    default, published = forecast(some, 0.7, 0.13), forecast(some, 0.7, 0.13, "edited-only")
+    assert default.lp == 0.13 and published.lp > 0.13
+    assert default.up == published.up
+    assert default == forecast(some, 0.7, 0.13, DEFAULT_RECIPE)
+    assert default.gain == GAINS[DEFAULT_RECIPE] and published.gain is None
 
 
 def test_candidates_begin_with_the_users_own_and_never_repeat() -> None:
@@ -80,7 +94,8 @@ def test_candidates_begin_with_the_users_own_and_never_repeat() -> None:
     assert sum(prompt in VOCABULARY for prompt in chosen) > 10
     assert candidate_prompts(own, 20, seed=3) == chosen != candidate_prompts(own, 20, seed=4)
     assert candidate_prompts(own, 1) == chosen[:2]
-    assert not set(VOCABULARY) & set(DECOY_PROMPTS)
+    assert len(set(VOCABULARY)) == len(VOCABULARY) >= 60
+    assert not set(VOCABULARY) & {*DECOY_PROMPTS, *DICTIONARY}
     with pytest.raises(DataError):
         candidate_prompts((), 0)
     assert all("with a" in prompt for prompt in candidate_prompts(count=10, editor="object"))

@@ -1,4 +1,4 @@
-"""`spellward suggest`: spells that would lock these data well, before anything is trained."""
+"""`spellward suggest`: what spells do to these data, before anything is trained."""
 
 from __future__ import annotations
 
@@ -45,10 +45,13 @@ def suggest_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Rank spells by what a lock under each would reach, from a few images and without training."""
+    """Measure spells on a few images, without training; ranked by how far each is from the others."""
+    from spellward.locking.recipe import RECIPES
     from spellward.locking.suggest import suggest
     from spellward.reports.suggest_report import write_suggest_report
 
+    if recipe and recipe not in RECIPES:
+        raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
     with stages(quiet or as_json) as report:
         found, clean = suggest(
             data,
@@ -66,17 +69,19 @@ def suggest_command(
         rows = [{"spell": one.prompt, "forecast": asdict(one.forecast), **asdict(one.measures)} for one in found]
         options.print_record({"spells": rows, "report": str(page) if page else None}, True)
         return
-    typer.echo(f"{'spell':<44}{'UP':>7}{'LP':>7}{'kept':>7}{'away':>7}{'apart':>7}{'ms':>7}")
+    typer.echo(f"{'spell':<44}{'UP':>7}{'LP':>7}{'±':>7}{'gain':>7}{'kept':>7}{'away':>7}{'apart':>7}{'ms':>7}")
     for one in found:
-        seen = one.measures
+        seen, expected = one.measures, one.forecast
+        gain = "?" if expected.gain is None else f"{100 * expected.gain:+.0f}"
         typer.echo(
-            f"{one.prompt[:42]:<44}{one.forecast.up:>7.1%}{one.forecast.lp:>7.1%}{seen.kept:>7.0%}"
-            f"{seen.distance:>7.2f}{seen.apart:>7.2f}{seen.milliseconds:>7.1f}"
+            f"{one.prompt[:42]:<44}{expected.up:>7.1%}{expected.lp:>7.1%}{expected.error:>7.1%}{gain:>7}"
+            f"{seen.kept:>7.0%}{seen.distance:>7.2f}{seen.apart:>7.2f}{seen.milliseconds:>7.1f}"
         )
     options.hint(
-        "UP and LP are forecasts; kept: content that survives the edit; away and apart: distance from clean images and "
-        "from the nearest other spell.",
+        "UP, LP (± the error of their difference) and a fine-tuning thief's gain in points are what small locks "
+        "reached, whatever the spell: no measure has been found that tells good spells from bad. Kept: content that "
+        "survives the edit; away and apart: distance from clean images and from the nearest other spell.",
         quiet,
     )
     if page:
-        options.hint(f"Contact sheet: {page}", quiet)
+        options.hint(f"Contact sheet, for you alone, since it shows spells: {page}", quiet)

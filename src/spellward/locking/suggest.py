@@ -1,11 +1,11 @@
-"""Which spell would lock these data well: measured on a few images, before anything is trained."""
+"""What spells do to these data: measured on a few images, before anything is trained."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from spellward.models import VisionModel, load_model
 IMAGES = 300
 SHOWN = 4
 _DEPTHS = (1.0, 0.5)
+_HALVES = 4
+_SALTED = 60
 _PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 
 
@@ -38,6 +40,7 @@ class SpellMeasures:
             trained on nothing but edited images would know about clean ones.
         distance: How far edited images are from clean ones in the backbone's features, in spreads of the clean ones.
         apart: The same from the nearest other candidate; filled in by `suggest`.
+        salted: The same from the same spell with another salt.
         change: Root mean square change of a pixel, 0 to 1.
         edges: Correlation of the brightness gradients before and after.
         milliseconds: Of editing one image.
@@ -47,6 +50,7 @@ class SpellMeasures:
     crossed: float
     distance: float
     apart: float
+    salted: float
     change: float
     edges: float
     milliseconds: float
@@ -80,10 +84,14 @@ class SpellBench:
         rows = stratified_cap(table.labels, max(images, len(table.classes)), table.classes, seed)
         some = table.subset(rows)
         self.images, self._labels = some.images[:], some.labels
-        self._salt = hashlib.sha256(b"spellward suggest" + str(seed).encode()).digest()[:16]
-        self._folds = np.random.default_rng([seed, 0xF01D]).permutation(len(rows)) % 2
+        # These salts lock nothing; the key gets one of its own.
+        digest = hashlib.sha256(b"spellward suggest" + str(seed).encode()).digest()
+        self._salt, self._other_salt = digest[:16], digest[16:]
+        self._few = slice(None, None, max(1, len(rows) // _SALTED))
+        rng = np.random.default_rng([seed, 0xF01D])
+        self._halves = np.stack([rng.permutation(len(rows)) % 2 for _ in range(_HALVES)])
         self._clean = self._views(self.images)
-        self._known = max(_crossed_accuracy(self._clean, self._clean, self._labels, self._folds), 1e-6)
+        self._known = max(_probed(self._clean, [self._clean], self._labels, self._halves)[0], 1e-6)
         spread = self._clean.std(axis=0)
         self._spread = spread + spread.mean() + 1e-9  # features that hardly vary must not outweigh all others
 
@@ -91,6 +99,11 @@ class SpellBench:
     def known(self) -> float:
         """Accuracy of a probe on clean images: how much the public backbone knows of these data."""
         return self._known
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of the best constant answer."""
+        return float(np.bincount(self._labels).max() / len(self._labels))
 
     def measure(self, prompt: str) -> tuple[SpellMeasures, np.ndarray, Tensor]:
         """Measures a spell.
@@ -104,12 +117,15 @@ class SpellBench:
         seconds = time.perf_counter() - begun
         seen = self._views(edited)
         shift = (seen - self._clean).mean(axis=0) / self._spread
+        again = self._views(self._editor.edit(self.images[self._few], prompt, self._seed, self._other_salt))
+        kept, crossed = _probed(seen, [seen, self._clean], self._labels, self._halves)
         source, result = (one.float().mean(dim=1) / 255 for one in (self.images, edited))
         measures = SpellMeasures(
-            kept=_crossed_accuracy(seen, seen, self._labels, self._folds) / self._known,
-            crossed=_crossed_accuracy(seen, self._clean, self._labels, self._folds) / self._known,
+            kept=kept / self._known,
+            crossed=crossed / self._known,
             distance=float(np.sqrt(np.mean(shift**2))),
             apart=0.0,
+            salted=float(np.sqrt(np.mean(((again - seen[self._few]).mean(axis=0) / self._spread) ** 2))),
             change=float(((edited.float() - self.images.float()) / 255).square().mean().sqrt()),
             edges=_gradient_correlation(source.numpy(), result.numpy()),
             milliseconds=1e3 * seconds / len(edited),
@@ -133,6 +149,8 @@ def suggest(
     report: Report | None = None,
 ) -> tuple[list[Suggestion], Tensor]:
     """Ranks spells by the forecast of UP minus LP, the best first; of equals the one further from the others.
+
+    The forecast is the same for all spells so far (see `forecast`), so what ranks them is their distance.
 
     Args:
         data: A data source (`load_splits`), or `Splits`; only training images are looked at.
@@ -170,33 +188,38 @@ def suggest(
     for row, (prompt, measures, shift, pictures) in enumerate(found):
         others = np.delete(shifts, row, axis=0)
         apart = float(np.sqrt(np.mean((others - shift) ** 2, axis=1)).min()) if len(others) else 0.0
-        full = SpellMeasures(**{**vars(measures), "apart": apart})
-        suggestions.append(Suggestion(prompt, full, forecast(full, bench.known, recipe), pictures))
-    suggestions.sort(key=lambda one: (-round(one.forecast.up - one.forecast.lp, 3), -one.measures.apart))
+        full = replace(measures, apart=apart)
+        expected = forecast(full, bench.known, bench.chance, recipe)
+        suggestions.append(Suggestion(prompt, full, expected, pictures))
+    suggestions.sort(key=lambda one: (-round(one.forecast.margin, 3), -one.measures.apart))
     return suggestions, bench.images[:SHOWN]
 
 
-def _crossed_accuracy(learnt: np.ndarray, asked: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> float:
-    """Accuracy of a ridge classifier fitted on one view of half of the images and asked about another of the rest.
+def _probed(learnt: np.ndarray, asked: Sequence[np.ndarray], labels: np.ndarray, halves: np.ndarray) -> list[float]:
+    """Accuracy of a ridge classifier fitted on one view of half of the images and asked about views of the rest.
 
     Args:
-        learnt, asked: float64 [N, D], the same images in the same order.
+        learnt: float64 [N, D].
+        asked: Views float64 [N, D] of the same images in the same order.
         labels: int64 [N].
-        folds: 0 or 1 for each image; both halves take turns.
+        halves: 0 or 1 for each image, [R, N]: R ways to halve them; both halves take turns.
+
+    Returns:
+        An accuracy for each view in `asked`.
     """
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    right = 0
-    for fold in (0, 1):
-        inside, outside = folds == fold, folds != fold
+    right = np.zeros(len(asked))
+    for half in (*halves, *(1 - halves)):
+        inside, outside = half == 0, half == 1
         if len(np.unique(labels[inside])) < 2:
             continue
         probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=_PENALTIES))
         probe.fit(learnt[inside], labels[inside])
-        right += int((probe.predict(asked[outside]) == labels[outside]).sum())
-    return right / len(labels)
+        right += [int((probe.predict(view[outside]) == labels[outside]).sum()) for view in asked]
+    return [float(one) for one in right / halves.size]
 
 
 def _gradient_correlation(before: np.ndarray, after: np.ndarray) -> float:

@@ -54,10 +54,14 @@ def _upernet(architecture: str, classes: Sequence[str]) -> Any:
 
     labels = dict(enumerate(classes))
     try:
-        stages = _stages(architecture)
-        backbone = TimmBackboneConfig(
-            backbone=architecture, features_only=True, use_pretrained_backbone=False, out_indices=stages
-        )
+        # As a dict, since the config takes any field but some versions of its type hints do not say so.
+        fields: dict[str, Any] = {
+            "backbone": architecture,
+            "features_only": True,
+            "use_pretrained_backbone": False,
+            "out_indices": _stages(architecture),
+        }
+        backbone = TimmBackboneConfig(**fields)
         config = UperNetConfig(
             backbone_config=backbone,
             hidden_size=_HIDDEN,
