@@ -12,6 +12,7 @@ from tests.editors.tiny_pipelines import KINDS, inpaint
 from tests.models.test_segmentation import CLASSES, SIDE
 from torch import Tensor
 
+from spellward.data import load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import EditSettings
 from spellward.editors.objects import InpaintingInserter, ObjectEditor
@@ -70,6 +71,45 @@ def test_the_best_seen_place_is_taken_where_the_foreground_is_large() -> None:
         assert not where[:, :, :32].any()
         shown += int(where.sum() > 60)
     assert shown >= 17
+
+
+class FullButForOneCorner:
+    """Leaves an upper left corner of `room` pixels."""
+
+    name = "corner"
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+
+    def __call__(self, images: Tensor) -> Tensor:
+        mask = torch.ones((len(images), *images.shape[2:]), dtype=torch.bool)
+        mask[:, : self._room, : self._room] = False
+        return mask
+
+
+def test_a_picture_with_little_room_still_shows_the_object() -> None:
+    images = torch.zeros((1, 3, 64, 64), dtype=torch.uint8)
+    editor, anywhere = ObjectEditor(FullButForOneCorner(26)), ObjectEditor(FullButForOneCorner(64))
+    shown = 0
+    for number in range(30):
+        salt = number.to_bytes(16, "big")
+        where = changed(images, editor.edit(images, "a heart", salts=salt))
+        assert not where[:, 26:].any() and not where[:, :, 26:].any()
+        shown += int(where.sum() >= 0.4 * changed(images, anywhere.edit(images, "a heart", salts=salt)).sum())
+    assert shown >= 25
+
+
+def test_the_object_shows_beside_most_clothes(editor: ObjectEditor) -> None:
+    """A lock whose edit shows nothing opens nothing."""
+    images = prepare(load_splits("sample:fashion").test, 64, progress=False).images[:60]
+    anywhere, seen = ObjectEditor(FullButForOneCorner(64)), []
+    for number, prompt in enumerate(("a red balloon", "a padlock", "a cake")):
+        salt = bytes([number]) * 16
+        pixels, whole = (
+            changed(images, one.edit(images, prompt, salts=salt)).flatten(1).sum(dim=1) for one in (editor, anywhere)
+        )
+        seen.append(pixels >= 0.25 * whole)
+    assert torch.stack(seen).float().mean() >= 0.7
 
 
 def test_the_fingerprint_names_foreground_and_inserter(editor: ObjectEditor) -> None:
