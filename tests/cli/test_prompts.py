@@ -20,6 +20,7 @@ def on_terminal(arguments: list[str], answers: list[tuple[str, str]]) -> tuple[i
     """Runs the command on a terminal of its own, answers its questions, and gives its exit code and all it printed."""
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has what runs in its background ignore it
         os.execv(sys.executable, [sys.executable, "-m", "spellward.cli.main", *arguments])
     printed, waiting, deadline = "", list(answers), time.monotonic() + 60
     seen, last, typed = 0, "", time.monotonic()
