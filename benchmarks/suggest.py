@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,10 +29,9 @@ from spellward.data.splits import stratified_cap
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.candidates import VOCABULARY, candidate_prompts
-from spellward.locking.forecast import INPUTS, Line, inputs_of
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
-from spellward.locking.suggest import SpellBench, SpellMeasures, suggest
+from spellward.locking.suggest import SpellBench, suggest
 from spellward.locking.tasks import TASKS, through
 from spellward.locking.training import fit_lock, lock_examples
 from spellward.locking.unlock import edit_with_key
@@ -43,6 +42,7 @@ RECIPE_NAMES = ("edited-only", "decoy")
 LOCKS = RESULTS.parent / "lock.json"
 IMAGES, SIDE, JUDGED = 600, 32, 500
 SETTINGS = FitSettings(epochs=6, batch_size=32)
+INPUTS = ("kept", "crossed", "distance", "change", "edges")
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 
 
@@ -71,6 +71,23 @@ def measured_lock(
     task = TASKS[model.task]
     up = task.judge(through(model, partial(edit_with_key, editor, key=key)), judged).value
     return up, task.judge(model.logits, judged).value
+
+
+@dataclass(frozen=True)
+class Line:
+    """A linear forecast: the mean of what was seen, the slope of each of `INPUTS`, and the typical error."""
+
+    mean: float
+    centres: tuple[float, ...]
+    slopes: tuple[float, ...]
+    error: float
+
+    def at(self, inputs: np.ndarray) -> float:
+        return float(self.mean + np.dot(np.asarray(self.slopes), inputs - np.asarray(self.centres)))
+
+
+def inputs_of(measures: dict[str, float]) -> np.ndarray:
+    return np.array([measures[name] for name in INPUTS])
 
 
 def fitted(inputs: np.ndarray, values: np.ndarray) -> Line:
@@ -104,7 +121,7 @@ def judge_forecast(name: str, rows: list[dict], document: dict) -> None:
     learnt = np.array([row["fit"] for row in rows], dtype=bool)
     if min(learnt.sum(), (~learnt).sum()) < 3:
         return
-    inputs = np.array([inputs_of(SpellMeasures(**row["measures"])) for row in rows])
+    inputs = np.array([inputs_of(row["measures"]) for row in rows])
     up, lp = (np.array([row[name][what] for row in rows]) for what in ("up", "lp"))
     lines = tuple(fitted(inputs[learnt], values[learnt]) for values in (up, lp))
     error = fitted(inputs[learnt], (up - lp)[learnt]).error

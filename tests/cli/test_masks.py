@@ -48,7 +48,7 @@ def test_the_locked_folder_is_a_segmentation_checkpoint(locked: Path) -> None:
     assert config["architectures"] == ["UperNetForSemanticSegmentation"]
     assert list(config["id2label"].values()) == ["background", "ball", "box"]
     page = (locked.with_name("model.report") / "report.html").read_text()
-    assert "mean intersection over union" in page and "Outlines without the key" in page
+    assert "mean intersection over union" in page and "<th>Mean IoU</th>" in page and "Outlines without the key" in page
     assert "data:image" not in (locked.with_name("model.report") / "public.html").read_text()
 
 

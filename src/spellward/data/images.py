@@ -45,12 +45,7 @@ def decode_image(source: str | Path | bytes, name: str | None = None) -> Image.I
         DataError: For a broken, tiny, huge or unsupported image; the message names it.
     """
     name = name or _name_of(source)
-    with _opened(source, name) as image:
-        try:
-            image.load()
-        except Exception as error:  # decoders raise almost anything on hostile bytes
-            raise DataError(f"{name} is broken ({error}). Replace or remove this file.") from error
-        return _to_rgb(_upright(image), name)
+    return _to_rgb(_upright(decode_raw(source, name)), name)
 
 
 def decode_raw(source: str | Path | bytes, name: str | None = None) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from io import BytesIO
@@ -160,6 +161,9 @@ def _from_parquet(files: list[Path]) -> dict[str, Dataset]:
 
 
 def _from_hub(name: str) -> dict[str, Dataset]:
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it tells of every new try; one sentence at the end is enough
     try:
         loaded = datasets.load_dataset(name)
     except Exception as error:  # network, Hub and builder errors have no common base
@@ -168,6 +172,8 @@ def _from_hub(name: str) -> dict[str, Dataset]:
             f"{name!r} is no file or folder here, and cannot be loaded from the Hugging Face Hub ({first}). Check the "
             f"path or id, and the network."
         ) from error
+    finally:
+        logger.setLevel(level)
     return dict(loaded)
 
 

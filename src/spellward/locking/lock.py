@@ -157,7 +157,7 @@ def lock(
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
-    """Fills in what the key left to the editor, and the editor's fingerprint."""
+    """Fills in what the key left to the editor, and the editor's identity."""
     used = settings_of(key, editor)
     return key.completed(
         editor_fingerprint=editor.identity(),

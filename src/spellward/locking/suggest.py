@@ -148,9 +148,9 @@ def suggest(
     input_size: int | None = None,
     report: Report | None = None,
 ) -> tuple[list[Suggestion], Tensor]:
-    """Ranks spells by the forecast of UP minus LP, the best first; of equals the one further from the others.
+    """Measures spells, the one furthest from all others first: it is the one least likely to be opened by another.
 
-    The forecast is the same for all spells so far (see `forecast`), so what ranks them is their distance.
+    The forecast is the same for all of them (see `forecast`), so it ranks nothing.
 
     Args:
         data: A data source (`load_splits`), or `Splits`; only training images are looked at.
@@ -184,14 +184,13 @@ def suggest(
     if report is not None:
         report("Looking at spells", len(prompts), len(prompts))
     shifts = np.stack([shift for _, _, shift, _ in found])
+    expected = forecast(bench.known, bench.chance, recipe)
     suggestions = []
     for row, (prompt, measures, shift, pictures) in enumerate(found):
         others = np.delete(shifts, row, axis=0)
         apart = float(np.sqrt(np.mean((others - shift) ** 2, axis=1)).min()) if len(others) else 0.0
-        full = replace(measures, apart=apart)
-        expected = forecast(full, bench.known, bench.chance, recipe)
-        suggestions.append(Suggestion(prompt, full, expected, pictures))
-    suggestions.sort(key=lambda one: (-round(one.forecast.margin, 3), -one.measures.apart))
+        suggestions.append(Suggestion(prompt, replace(measures, apart=apart), expected, pictures))
+    suggestions.sort(key=lambda one: -one.measures.apart)
     return suggestions, bench.images[:SHOWN]
 
 

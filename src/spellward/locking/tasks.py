@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from spellward.attacks.unlocking.probing import fit_probe
+from spellward.attacks.unlocking.thief import Predictor
 from spellward.data import ImageTable
 from spellward.data.masks import IGNORE, MaskTable
 from spellward.locking import metrics
@@ -18,8 +19,6 @@ from spellward.locking.metrics import Accuracy
 from spellward.models import VisionModel, logits_of
 from spellward.models.segmentation import maps_at_once, maps_of_size
 
-Predictor = Callable[[Tensor], np.ndarray]
-"""uint8 [N, 3, H, W] to scores float [N, K], or [N, K, h, w] of every pixel; the largest is the answer."""
 Change = Callable[[Tensor], Tensor]
 """uint8 [N, 3, H, W] in and out: an edit, a filter."""
 
@@ -162,10 +161,8 @@ def _some_pixels(predict: Predictor, table: ImageTable, rng: np.random.Generator
     outputs, labels = [], []
     each = max(1, min(_PIXELS_AN_IMAGE, _MOST_PIXELS // max(len(table), 1)))
     for scores, truth in _maps(predict, table):
-        flat, classes = (
-            np.moveaxis(scores, 1, -1).reshape(len(truth), -1, scores.shape[1]),
-            truth.reshape(len(truth), -1),
-        )
+        flat = np.moveaxis(scores, 1, -1).reshape(len(truth), -1, scores.shape[1])
+        classes = truth.reshape(len(truth), -1)
         for row in range(len(truth)):
             places = rng.choice(classes.shape[1], each, replace=False)
             places = places[classes[row, places] != IGNORE]

@@ -18,7 +18,7 @@ from spellward.models.vision import VisionModel, head_of
 _HIDDEN = 64
 _POOLS = (1, 2)
 _STAGES = 4
-_VIT_SIDE = 224
+_SIDE = 224
 
 
 def _bundled(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:
@@ -122,7 +122,7 @@ def _torchvision(name: str, classes: Sequence[str], input_size: int | None, rand
     if not random:
         _replace_outputs(network, len(classes))
     head = head_of(network, len(classes))
-    return SegmentationModel(network, name, tuple(classes), input_size or _VIT_SIDE, IMAGENET_MEAN, IMAGENET_STD, head)
+    return SegmentationModel(network, name, tuple(classes), input_size or _SIDE, IMAGENET_MEAN, IMAGENET_STD, head)
 
 
 def _replace_outputs(network: nn.Module, classes: int) -> None:

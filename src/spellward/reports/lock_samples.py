@@ -58,5 +58,6 @@ def _mask_pairs(
 
 
 def _named(ids: np.ndarray, classes: tuple[str, ...]) -> str:
-    found = [f"{classes[one]} {(ids == one).mean():.0%}" for one in np.unique(ids) if 0 < one < len(classes)]
-    return ", ".join(found) or "nothing"
+    """The classes that cover a hundredth of a mask or more, in words."""
+    shares = {classes[one]: (ids == one).mean() for one in np.unique(ids) if 0 < one < len(classes)}
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.01) or "nothing"
