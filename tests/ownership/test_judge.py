@@ -86,6 +86,26 @@ def test_nonsense_is_inconclusive_with_its_cause(classes: int, references: int) 
             assert cause in verdict.reason, (name, verdict.reason)
 
 
+def test_classes_in_another_order_are_matched_on_request() -> None:
+    made = world(rows=300, references=4)
+    order = np.random.default_rng(3).permutation(made.victim.shape[1])
+    for suspect, wanted in ((made.victim, "stolen"), (made.innocent(), "not shown")):
+        mixed = judge(made.victim, made.references, suspect[:, order])
+        assert mixed.verdict == "inconclusive"
+        verdict = judge(made.victim, made.references, suspect[:, order], match_classes=True)
+        plain = judge(made.victim, made.references, suspect)
+        assert verdict.verdict == plain.verdict == wanted
+        assert verdict.effect == pytest.approx(plain.effect)
+        assert "put in the victim's order" in verdict.reason
+
+
+def test_classes_in_order_stay_there() -> None:
+    made = world(rows=300, references=4)
+    assert judge(made.victim, made.references, made.victim, match_classes=True) == judge(
+        made.victim, made.references, made.victim
+    )
+
+
 @pytest.mark.parametrize(("share", "references"), [(0.6, 3), (0.6, 6), (0.5, 6), (0.4, 12)])
 def test_fine_tuned_and_distilled_models_are_found(share: float, references: int) -> None:
     made = world(rows=500, references=references, kin=0.1)

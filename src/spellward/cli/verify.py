@@ -37,6 +37,9 @@ def verify_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for report and verdict; CLAIM.verdicts/SUSPECT else.")
     ] = None,
+    match_classes: Annotated[
+        bool, typer.Option("--match-classes", help="Try to put the suspect's classes in the order of yours.")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option("--export-probes", help="Write the probes there as PNG files and end.")
     ] = None,
@@ -54,7 +57,7 @@ def verify_command(
         options.print_record({"probes": str(export_probes(opened, export)), "count": len(opened.probes)}, as_json)
         return
     assert suspect is not None
-    verdict = verify(opened, suspect, method=method)
+    verdict = verify(opened, suspect, method=method, match_classes=match_classes)
     page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect))
     record = verdict.to_record()
     if as_json:

@@ -38,6 +38,9 @@ def verify_outputs_command(
         str, typer.Option("--method", help="spellward, holmes, dataset-inference, akh or agreement.")
     ] = "spellward",
     alpha: Annotated[float, typer.Option("--alpha", help="Rate of false accusations that is accepted.")] = 0.01,
+    match_classes: Annotated[
+        bool, typer.Option("--match-classes", help="Try to put the suspect's classes in the order of yours.")
+    ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +55,7 @@ def verify_outputs_command(
         method=method,
         alpha=alpha,
         seed=seed,
+        match_classes=match_classes,
     )
     record = verdict.to_record()
     if not as_json:

@@ -115,7 +115,8 @@ def create_claim(
 
     Args:
         victim: The owner's model: a checkpoint folder, a `VisionModel`, or a module.
-        data: The private data source it was trained on, or `Splits`: the training split counts.
+        data: The private data source it was trained on, or `Splits` (the training split counts),
+            or an `ImageTable` of it at the model's input size.
         output: Folder for the claim.
         settings: How.
         signing_key: Ed25519 key in PEM; one is made at OUTPUT.signing-key.pem if not given.
@@ -129,13 +130,14 @@ def create_claim(
     if output.exists():
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
     key = read_signing_key(Path(signing_key)) if signing_key else None
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=settings.seed)
-    model = open_model(victim, splits.classes)
-    if model.classes != splits.classes:
+    if not isinstance(data, ImageTable | Splits):
+        data = load_splits(data, seed=settings.seed)
+    model = open_model(victim, data.classes)
+    if model.classes != data.classes:
         raise ModelError("The model has other classes than the data. Claim it with the data it was trained on.")
-    private = prepare(splits.train, model.input_size)
+    private = prepare(data.train, model.input_size) if isinstance(data, Splits) else data
     probes, outputs, poisoned = _evidence(model, private, settings, report)
-    return _publish(output, probes, outputs, poisoned, splits.classes, settings, key)
+    return _publish(output, probes, outputs, poisoned, data.classes, settings, key)
 
 
 def _evidence(

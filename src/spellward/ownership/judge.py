@@ -14,7 +14,7 @@ from spellward.ownership.channel import listen
 from spellward.ownership.controls import run_controls
 from spellward.ownership.default import default_test
 from spellward.ownership.outputs import as_outputs
-from spellward.ownership.sanity import read_suspect
+from spellward.ownership.sanity import in_class_order, read_suspect
 from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
@@ -31,6 +31,7 @@ def judge(
     method: str = DEFAULT,
     alpha: float = 0.01,
     seed: int = 0,
+    match_classes: bool = False,
 ) -> Verdict:
     """Judges whether a suspect was taken from the victim, by what the models said about the same N inputs.
 
@@ -42,6 +43,7 @@ def judge(
         method: A name in `METHODS`.
         alpha: Rate of false accusations that is accepted, in (0, 0.5).
         seed: Of everything that is drawn; the same inputs and seed give the same verdict.
+        match_classes: Put the suspect's classes in the order that fits the task, if they stand in another one.
 
     Raises:
         DataError: If victim, references or poisoned shadow cannot be used, or the method is unknown. Whatever is
@@ -69,7 +71,10 @@ def judge(
     if isinstance(told, str):
         return _verdict(Finding("inconclusive", None, None, f"{told}."), method, 0, len(others), alpha, seed)
     case = Case(listen(own), tuple(map(listen, others)), told, None if shadow is None else listen(shadow), alpha, seed)
+    case, moved = in_class_order(case) if match_classes else (case, 0)
     finding = METHODS[method](case)
+    if moved:
+        finding = replace(finding, reason=f"{finding.reason} {moved} classes were put in the victim's order.")
     controls = run_controls(case, METHODS[method]) if method == DEFAULT else ()
     # One in a hundred innocent controls may be accused by chance at 1 %, so many controls need a stricter line each.
     line = alpha / max(len(controls), 1)

@@ -7,13 +7,16 @@ seeds (METHODS, section 2). So a suspect must first show that its outputs follow
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from spellward.ownership.channel import Told, listen, one_hot
+from spellward.ownership.case import Case
+from spellward.ownership.channel import Told, listen, on_equal_terms, one_hot
 from spellward.ownership.outputs import Floats, usable
+from spellward.ownership.standardise import standardise
 
 _SHUFFLES = 50
 _SURE = 4.0
@@ -78,6 +81,21 @@ def find_cause(models: Sequence[Floats], suspect: Floats, seed: int = 0) -> str 
     if suspect.shape[1] > 2 and _structure(common, suspect) > _SAME_STRUCTURE:
         return "The suspect's rows are not aligned with the victim's: they seem to be shuffled"
     return "The suspect's outputs do not follow the inputs: no fidelity to the task (random, shuffled or another task)"
+
+
+def in_class_order(case: Case) -> tuple[Case, int]:
+    """The case with the suspect's classes in the victim's order, as far as its answers show one, and how many moved.
+
+    What the order is fitted to is the mean of victim and references, so that an independent model gains by it what
+    any working model would gain, and no likeness to the victim alone.
+    """
+    scores, _ = on_equal_terms([case.victim, *case.references, case.suspect])
+    *models, suspect = [_wide(standardise(one)) for one in scores]
+    order = class_order(np.mean(models, axis=0), suspect, np.random.default_rng(case.seed))
+    if order is None:
+        return case, 0
+    told = replace(case.suspect, scores=case.suspect.scores[:, order])
+    return replace(case, suspect=told), int((order != np.arange(len(order))).sum())
 
 
 def class_order(common: Floats, suspect: Floats, random: np.random.Generator) -> NDArray[np.int64] | None:

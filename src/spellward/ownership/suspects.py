@@ -93,7 +93,10 @@ def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers
 
 
 def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
-    """An image classifier with one input, float32 [N, 3, S, S] normalised as for ImageNet, and logits first."""
+    """An image classifier with one input, float32 [N, 3, S, S] in [-1, 1] as the bundled model takes it, logits first.
+
+    For a file that wants its pixels otherwise, record the answers and give those.
+    """
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:

@@ -16,7 +16,14 @@ from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
 
 
-def verify(claim: Claim | str | Path, suspect: Any, *, method: str = DEFAULT, published: str | None = None) -> Verdict:
+def verify(
+    claim: Claim | str | Path,
+    suspect: Any,
+    *,
+    method: str = DEFAULT,
+    published: str | None = None,
+    match_classes: bool = False,
+) -> Verdict:
     """Asks a suspect about a claim's probes and judges the answers.
 
     Args:
@@ -24,6 +31,7 @@ def verify(claim: Claim | str | Path, suspect: Any, *, method: str = DEFAULT, pu
         suspect: See `suspects.ask`.
         method: The default is what the claim is committed to; the others are baselines, for comparison.
         published: sha256 of the commitment as it was published.
+        match_classes: For a suspect that names its classes otherwise, or not at all: find their order in its answers.
 
     Raises:
         ArtifactError: If the claim does not match its commitment, or was made with another version of the test.
@@ -46,6 +54,7 @@ def verify(claim: Claim | str | Path, suspect: Any, *, method: str = DEFAULT, pu
         method=method,
         alpha=commitment.alpha,
         seed=commitment.seed,
+        match_classes=match_classes,
     )
 
 

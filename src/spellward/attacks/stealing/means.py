@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import softmax
-from torch import Tensor
+from torch import Tensor, nn
 
 from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable
 from spellward.data.progress import Report
 from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of, state_digest
+from spellward.models.fit import AfterBackward
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,15 @@ def student(spec: Any, victim: VisionModel, means: Means) -> VisionModel:
     return load_model(spec, victim.classes, victim.input_size, means.seed)
 
 
-def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Means, **changes: Any) -> VisionModel:
+def train(
+    model: VisionModel,
+    images: ImageTable,
+    targets: np.ndarray,
+    means: Means,
+    *,
+    sparse: bool = False,
+    **changes: Any,
+) -> VisionModel:
     """Trains a model in place on images with target distributions; a run that was made before is loaded.
 
     Args:
@@ -75,6 +84,7 @@ def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Me
         images: What to learn from.
         targets: float [N, K] distributions over the classes.
         means: How.
+        sparse: Weights that are zero stay zero.
         changes: Fields of `FitSettings` that the attack sets itself.
     """
     settings = replace(means.fit, seed=means.seed, **changes).resolved(len(images))
@@ -82,7 +92,14 @@ def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Me
     # What stays frozen names the run too: a new head alone and a new head with its body begin with the same weights.
     frozen = [name for name, value in model.network.named_parameters() if not value.requires_grad]
     run = run_name(
-        "stealing", state_digest(model.network), model.input_size, images.fingerprint, digest, asdict(settings), *frozen
+        "stealing",
+        state_digest(model.network),
+        model.input_size,
+        images.fingerprint,
+        digest,
+        asdict(settings),
+        *frozen,
+        *(["sparse"] if sparse else []),
     )
     report = means.report
     fit(
@@ -91,9 +108,22 @@ def train(model: VisionModel, images: ImageTable, targets: np.ndarray, means: Me
         settings,
         folder=private_folder(cache_root() / "runs" / f"steal-{run}"),
         report=None if report is None else lambda done, total: report("Training the thief's model", done, total),
+        after_backward=_zeros_kept(model) if sparse else None,
     )
     model.network.to(memory_format=torch.contiguous_format)
     return model
+
+
+def _zeros_kept(model: VisionModel) -> AfterBackward:
+    """Takes the gradient from weights that are zero: neither momentum nor weight decay moves them then."""
+    kept = {name: value.detach() != 0 for name, value in parameters(model).items()}
+
+    def mask(network: nn.Module, batch: Batch, step: int) -> None:
+        for name, value in network.named_parameters():
+            if name in kept and value.grad is not None:
+                value.grad.mul_(kept[name])
+
+    return mask
 
 
 def answers(victim: VisionModel, images: ImageTable) -> np.ndarray:

@@ -42,19 +42,19 @@ def fine_tune_strong(victim: VisionModel, means: Means) -> VisionModel:
 
 
 def prune(share: float) -> Callable[[VisionModel, Means], VisionModel]:
-    """Global magnitude pruning (Han et al., arXiv 1506.02626), a short fine-tune, and the same weights zeroed again."""
+    """Global magnitude pruning and a short fine-tune of the weights that are left (Han et al., arXiv 1506.02626)."""
 
     def attack(victim: VisionModel, means: Means) -> VisionModel:
         thief = victim.copy()
         sizes = torch.cat([value.detach().abs().flatten() for value in parameters(thief).values()])
         line = sizes.kthvalue(max(1, round(share * len(sizes)))).values
-        kept = {name: value.detach().abs() > line for name, value in parameters(thief).items()}
-        _mask(thief, kept)
+        with torch.no_grad():
+            for value in parameters(thief).values():
+                value.mul_(value.abs() > line)
         rate = 0.1 * means.fit.learning_rate
         epochs = max(1, means.fit.resolved(len(means.images)).epochs // 4)
-        train(thief, means.images, true_targets(means.images), means, learning_rate=rate, epochs=epochs)
-        _mask(thief, kept)
-        return thief
+        targets = true_targets(means.images)
+        return train(thief, means.images, targets, means, sparse=True, learning_rate=rate, epochs=epochs)
 
     return attack
 
@@ -85,12 +85,6 @@ def _new_head(victim: VisionModel, means: Means) -> VisionModel:
     torch.manual_seed(means.seed)
     thief.network.get_submodule(thief.head).reset_parameters()  # type: ignore[operator]
     return thief
-
-
-def _mask(model: VisionModel, kept: dict[str, torch.Tensor]) -> None:
-    with torch.no_grad():
-        for name, value in parameters(model).items():
-            value.mul_(kept[name])
 
 
 def retrain(victim: VisionModel, means: Means) -> VisionModel:
