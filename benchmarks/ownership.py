@@ -1,81 +1,81 @@
-"""A zoo of stolen and innocent models, judged by every method; writes results/ownership.json.
+"""Every method judges the zoo; writes results/ownership.json, docs/ownership.png and the table of the README.
 
-    python benchmarks/ownership.py [--data sample:fashion] [--innocent 12] [--minutes 30]
+    python benchmarks/ownership.py [--data fashion clipart] [--half report] [--minutes 60]
 
-The training images are halved by a seeded draw: one half is the owner's, the other belongs to thieves and to makers of
-innocent models, who start from the same public base, from none, or from another architecture. Nothing in the test was
-chosen with this zoo. Models are small (32 px), kept in the private cache, and made one after the other, so a run that
-was stopped goes on. Holmes gets the poisoned and the benign shadow that it asks for.
+Missing models of the zoo are trained first (see zoo.py). Every model is judged as it is and in each disguise, by the
+claim's 150 probes; Holmes, as published, asks about the images that the victim knows best and has its two shadows.
+Beside the verdicts stands how many of a row each method tells from all but 1 % of the innocent models, which takes the
+thresholds out of the comparison.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 
 from readme import put_table
-from spellward.artifacts import cache_root, versions
+from spellward.artifacts import versions
 from spellward.attacks.stealing.disguises import DISGUISES
-from spellward.attacks.stealing.means import Means
-from spellward.attacks.stealing.table import STEALING
-from spellward.data import ImageTable, load_splits, prepare
-from spellward.models import FitSettings, VisionModel, logits_of
-from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
+from spellward.ownership.claim import Claim
 from spellward.ownership.judge import METHODS, judge
-from spellward.ownership.references import fine_tuned
+from spellward.ownership.references import BASES
+from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
+from zoo import HALVES, Zoo, claim_of, members, open_zoo, outputs_of, questions, record, reserved_of, victim_of
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
 
 RESULTS = Path(__file__).parent / "results" / "ownership.json"
-SIDE, EPOCHS = 32, 5
-OTHER = "torchvision/squeezenet1_1?random"
-INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
-"""What innocent models start from, in turns."""
-NONSENSE: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "constant": lambda scores, rng: np.tile(rng.normal(size=scores.shape[1]), (len(scores), 1)),
-    "zero": lambda scores, rng: np.zeros_like(scores),
-    "random": lambda scores, rng: rng.normal(size=scores.shape),
-    "shuffled rows": lambda scores, rng: rng.permutation(scores),
-    "other class order": lambda scores, rng: scores[:, rng.permutation(scores.shape[1])],
-}
+PICTURE = Path(__file__).parents[1] / "docs" / "ownership.png"
+FALSE_RATE = 0.01
 
 
-def halves(data: str) -> tuple[ImageTable, ImageTable, ImageTable]:
-    """The owner's images, everybody else's, and the test images."""
-    splits = load_splits(data)
-    train, test = (prepare(split, SIDE) for split in (splits.train, splits.test))
-    order = np.random.default_rng(0x0DD).permutation(len(train))
-    return *(train.subset(np.sort(half)) for half in np.array_split(order, 2)), test
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What suspects are judged by.
+
+    Attributes:
+        claim: Probes and outputs on them.
+        rows: Where the probes stand among the candidates that the zoo was asked about.
+        known: Outputs of victim, benign and poisoned shadow on the images that Holmes asks about.
+    """
+
+    claim: Claim
+    rows: np.ndarray
+    known: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def suspects(
-    victim: VisionModel, own: ImageTable, others: ImageTable, innocent: int, fit: FitSettings
-) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:
-    """Yields kind, name and how to make each model."""
-    for number in range(innocent):
-        base, settings = INNOCENT[number % len(INNOCENT)], replace(fit, seed=5000 + number)
-        rows = np.sort(np.random.default_rng(number).permutation(len(others))[: round(0.9 * len(others))])
-
-        def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
-            return fine_tuned(base, others.subset(rows), SIDE, settings, "Innocent model")
-
-        yield "innocent", f"{base} {number + 1}", make
-    for name, theft in STEALING.items():
-        images = own if theft.needs == "data" else others
-        means = Means(images, "bundled", OTHER, 2 * len(others), fit, seed=77)
-        yield "stolen", name, lambda theft=theft, means=means: theft.run(victim, means)  # type: ignore[misc]
+def evidence_of(zoo: Zoo) -> Evidence:
+    victim = victim_of(zoo)
+    claim, asked = claim_of(zoo, victim), questions(zoo, victim)
+    places = {image.numpy().tobytes(): row for row, image in enumerate(asked["pool"])}
+    rows = np.array([places[probe.numpy().tobytes()] for probe in claim.probes])
+    rest = zoo.own.subset(np.setdiff1d(np.arange(len(zoo.own)), reserved_of(zoo)))
+    fit = replace(zoo.fit, seed=zoo.seed)  # as the claim makes them, so they are loaded
+    benign = benign_shadow(BASES, rest, by_loss(victim, rest), zoo.side, fit)
+    poisoned = poisoned_shadow(victim, zoo.own, by_loss(victim, zoo.own), fit)
+    return Evidence(claim, rows, tuple(one.logits(asked["known"]) for one in (victim, benign, poisoned)))
 
 
-def verdicts(claim: Claim, outputs: np.ndarray) -> dict[str, dict[str, object]]:
-    """What every method says."""
-    found = {}
+def verdicts(evidence: Evidence, pool: np.ndarray, known: np.ndarray, disguise: str = "") -> dict[str, dict[str, Any]]:
+    """What every method says about a suspect's outputs, shown plainly or in a disguise."""
+    shown = [one.astype(np.float64) for one in (pool[evidence.rows], known)]
+    outputs, on_known = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
+    claim, found = evidence.claim, {}
     for method in METHODS:
-        verdict = judge(claim.victim, claim.references, outputs, poisoned=claim.poisoned, method=method)
+        if method == "holmes":
+            victim, benign, poisoned = evidence.known
+            verdict = judge(victim, [benign], on_known, poisoned=poisoned, method=method)
+        else:
+            verdict = judge(claim.victim, claim.references, outputs, method=method)
         found[method] = {
             "verdict": verdict.verdict,
             "p_value": verdict.p_value,
@@ -85,75 +85,140 @@ def verdicts(claim: Claim, outputs: np.ndarray) -> dict[str, dict[str, object]]:
     return found
 
 
-def rows_of(
-    kind: str, name: str, scores: np.ndarray, claim: Claim, accuracy: float
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """A model's row, and one for each disguise."""
-    yield f"{kind}/{name}", {"kind": kind, "accuracy": accuracy, "methods": verdicts(claim, scores)}
-    for disguise, hide in DISGUISES.items():
-        shown = hide(scores.astype(np.float64), 0)
-        yield (
-            f"{kind}/{name}/{disguise}",
-            {"kind": f"{kind}, {disguise}", "accuracy": accuracy, "methods": verdicts(claim, shown)},
-        )
+def nonsense(evidence: Evidence, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yields name, outputs on the candidates and on what Holmes asks about."""
+    known, pool = evidence.known[0], np.zeros((int(evidence.rows.max()) + 1, evidence.known[0].shape[1]))
+    pool[evidence.rows] = evidence.claim.victim
+    same = rng.normal(size=known.shape[1])
+    order = rng.permutation(known.shape[1])
+    for name, change in {
+        "constant": lambda scores: np.tile(same, (len(scores), 1)),
+        "zero": np.zeros_like,
+        "random": lambda scores: rng.normal(size=scores.shape),
+        "shuffled rows": lambda scores: scores[rng.permutation(len(scores))],
+        "other class order": lambda scores: scores[:, order],
+    }.items():
+        shuffled = pool.copy()
+        shuffled[evidence.rows] = change(pool[evidence.rows])
+        yield name, shuffled, change(known)
 
 
-def table(rows: dict[str, dict]) -> str:
-    """Accusations by kind and method, as Markdown."""
-    lines = ["| suspects | number | " + " | ".join(METHODS) + " |", "|---" * (2 + len(METHODS)) + "|"]
+def rows_of(zoo: Zoo) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the name of every judged suspect and what was found."""
+    evidence = evidence_of(zoo)
+    for name, pool, known in nonsense(evidence, np.random.default_rng(zoo.seed)):
+        yield f"nonsense/{name}", {"accuracy": None, "methods": verdicts(evidence, pool, known)}
+    for kind, name, _ in members(zoo, victim_of(zoo)):
+        path = outputs_of(zoo, kind, name)
+        if path.exists():
+            with np.load(path) as kept:
+                accuracy, pool, known = float(kept["accuracy"]), kept["pool"], kept["known"]
+            for disguise in ("", *DISGUISES):
+                row = {"accuracy": accuracy, "methods": verdicts(evidence, pool, known, disguise)}
+                yield f"{kind}/{name}/{disguise or 'plain'}", row
+
+
+def suspicion(found: dict[str, Any]) -> tuple[float, float]:
+    """Larger is more suspicious: by p-value, then by effect. What cannot be tested is not suspicious."""
+    return (-2.0, 0.0) if found["p_value"] is None else (-found["p_value"], found["effect"])
+
+
+def told_apart(stolen: list[dict], innocent: list[dict], method: str) -> float:
+    """Share of the stolen that look worse than all but 1 % of the innocent."""
+    line = sorted((suspicion(row["methods"][method]) for row in innocent), reverse=True)
+    line_at = line[int(FALSE_RATE * len(line))]
+    return float(np.mean([suspicion(row["methods"][method]) > line_at for row in stolen]))
+
+
+def groups_of(rows: dict[str, dict]) -> dict[str, list[dict]]:
+    """Rows by what the suspects are: each theft, in all its disguises, and the innocent, by disguise."""
     groups: dict[str, list[dict]] = {}
     for key, row in rows.items():
-        plain = key.count("/") == 1 if row["kind"] == "stolen" else False
-        groups.setdefault(f"stolen: {key.split('/')[1]}" if plain else row["kind"], []).append(row)
-    for name, some in groups.items():
-        cells = [f"{sum(row['methods'][method]['verdict'] == 'stolen' for row in some)}" for method in METHODS]
-        lines.append(f"| {name} | {len(some)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        kind, name, *disguise = key.split("/")[0], "/".join(key.split("/")[1:-1]), key.split("/")[-1]
+        title = f"innocent, {disguise[0]}" if kind == "innocent" else name if kind == "stolen" else "nonsense"
+        groups.setdefault(title, []).append(row)
+    return groups
+
+
+def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
+    """Accusations by suspect and method, as Markdown; for thefts also what each method can tell from the innocent."""
+    lines = []
+    for title, rows in halves.items():
+        if title.rpartition("/")[2] not in wanted:
+            continue
+        innocent = [row for key, row in rows.items() if key.startswith("innocent/")]
+        lines += [
+            "",
+            f"**{title.partition('/')[0]}**",
+            "",
+            "| suspects | accuracy | number | " + " | ".join(METHODS) + " |",
+        ]
+        lines.append("|---" * (3 + len(METHODS)) + "|")
+        for name, some in groups_of(rows).items():
+            accuracies = [row["accuracy"] for row in some if row["accuracy"] is not None]
+            cells = []
+            for method in METHODS:
+                accused = sum(row["methods"][method]["verdict"] == "stolen" for row in some)
+                apart = "" if name.startswith(("innocent", "nonsense")) else told_apart(some, innocent, method)
+                cells.append(f"{accused}" if apart == "" else f"{accused} ({100 * apart:.0f} %)")
+            mean = f"{100 * np.mean(accuracies):.1f}" if accuracies else ""
+            lines.append(f"| {name} | {mean} | {len(some)} | {' | '.join(cells)} |")
+    return "\n".join(lines[1:])
+
+
+def picture(halves: dict[str, dict[str, dict]], wanted: list[str]) -> None:
+    """p-values of innocent models against what they should be, and effects of all plain suspects."""
+    shown = {title: rows for title, rows in halves.items() if title.rpartition("/")[2] in wanted}
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for title, rows in shown.items():
+        name = title.partition("/")[0]
+        for method in ("spellward", "holmes", "dataset-inference", "akh"):
+            plain = [
+                row["methods"][method] for key, row in rows.items() if key.startswith("innocent/") and "/plain" in key
+            ]
+            values = np.sort([one["p_value"] for one in plain if one["p_value"] is not None])
+            style = "-" if title == next(iter(shown)) else ":"
+            share = np.arange(1, len(values) + 1) / len(values)
+            axes[0].step(values, share, style, where="post", label=f"{method}, {name}")
+    axes[0].plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes[0].set(xlabel="p-value of an innocent model", ylabel="share of models with at most this p-value")
+    axes[0].set_title("On or below the diagonal: no more accused than promised", fontsize=10)
+    axes[0].legend(fontsize=7)
+    for height, rows in enumerate(shown.values()):
+        for kind, colour in (("innocent", "tab:green"), ("stolen", "tab:red")):
+            found = [
+                row["methods"]["spellward"] for key, row in rows.items() if key.startswith(kind) and "/plain" in key
+            ]
+            effects = [one["effect"] for one in found if one["effect"] is not None]
+            spread = np.linspace(-0.15, 0.15, len(effects)) + (0.2 if kind == "stolen" else -0.2)
+            axes[1].plot(effects, height + spread, "o", color=colour, markersize=4, alpha=0.7, label=kind)
+    axes[1].set(yticks=range(len(shown)), yticklabels=[title.partition("/")[0] for title in shown])
+    axes[1].set(xlabel="residual correlation with the victim (1: a copy)")
+    axes[1].legend(*[list(some)[:2] for some in axes[1].get_legend_handles_labels()], fontsize=8)
+    figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="sample:fashion")
-    parser.add_argument("--innocent", type=int, default=12)
-    parser.add_argument("--references", type=int, default=6)
-    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--data", nargs="+", default=["fashion", "clipart"])
+    parser.add_argument("--half", nargs="+", choices=list(HALVES), default=["report"])
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="of training; the rest stays out")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    begun = time.monotonic()
-    own, others, test = halves(options.data)
-    fit = FitSettings(epochs=EPOCHS)
-    victim = fine_tuned("bundled", own, SIDE, replace(fit, seed=99), "Victim")
-    folder = cache_root() / "runs" / f"zoo-{options.data.partition(':')[2]}-{options.references}"
-    settings = ClaimSettings(references=options.references, shadows=True, fit=fit)
-    if not folder.exists():
-        splits = load_splits(options.data)
-        order = np.random.default_rng(0x0DD).permutation(len(splits.train))
-        mine = replace(splits, train=splits.train.select(np.sort(np.array_split(order, 2)[0])))
-        create_claim(victim, mine, folder, settings=settings)
-    claim = load_claim(folder)
-    print(f"claim ready after {time.monotonic() - begun:.0f} s", flush=True)
-    known: dict[str, dict] = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else {}
-    rng = np.random.default_rng(0)
-    for name, make_nonsense in NONSENSE.items():
-        outputs = make_nonsense(claim.victim, rng)
-        known[f"nonsense/{name}"] = {"kind": "nonsense", "accuracy": 0.0, "methods": verdicts(claim, outputs)}
-    for kind, name, make in suspects(victim, own, others, options.innocent, fit):
-        if f"{kind}/{name}" in known:
-            continue
-        if time.monotonic() - begun > 60 * options.minutes:
-            break
-        model = make()
-        accuracy = float((logits_of(model, test).argmax(axis=1) == test.labels).mean())
-        for key, row in rows_of(kind, name, model.logits(claim.probes), claim, accuracy):
-            known[key] = row
-        first = known[f"{kind}/{name}"]
-        print(kind, name, f"{accuracy:.3f}", first["methods"]["spellward"], flush=True)
-        document = {"data": options.data, "settings": str(settings), "versions": versions(), "rows": known}
-        RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    text = table(known)
-    print(text)
+    document = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    halves = document.get("halves", {})
+    for data in options.data:
+        for half in options.half:
+            zoo = open_zoo(data, half)
+            record(zoo, ["innocent", "stolen"], options.minutes)
+            halves[f"{data}/{half}"] = dict(rows_of(zoo))
+            document = {"versions": versions(), "halves": halves}
+            RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    text = table(halves, ["report"])
+    print(table(halves, options.half))
     put_table("ownership", text)
+    picture(halves, ["report"])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(folder / "photos")
     save_checkpoint(train_victim(photos), folder / "victim")
     save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
-    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 6, "--probes", 60]
+    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 8, "--probes", 60]
     arguments += ["--base", SPEC, "--epochs", 40, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -22,7 +22,7 @@ from spellward.ownership.judge import judge
 def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -> None:
     commitment = claim.commitment
     assert claim.probes.shape == (60, 3, 32, 32) and claim.probes.dtype == torch.uint8
-    assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 4
+    assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 8
     assert np.allclose(claim.victim, victim.logits(claim.probes), atol=1e-5)
     expected = judge(claim.victim, claim.references, claim.victim, alpha=commitment.alpha, seed=commitment.seed)
     assert commitment.threshold == expected.threshold
@@ -66,11 +66,14 @@ def test_a_killed_claim_goes_on_with_the_references_it_has(victim: VisionModel, 
     assert parts.commitment.files == whole.commitment.files
 
 
-def test_mixtures_only_sends_no_private_image(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
-    claim = create_claim(victim, photos, tmp_path / "claim", settings=replace(SETTINGS, private_images=False))
+def test_no_private_image_is_sent_unless_asked_for(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=SETTINGS)
     private = {image.numpy().tobytes() for image in prepare(load_splits(photos).train, 32).images[:]}
     assert not [image for image in claim.probes if image.numpy().tobytes() in private]
     assert not claim.commitment.private_images
+    allowed = create_claim(victim, photos, tmp_path / "allowed", settings=replace(SETTINGS, private_images=True))
+    assert [image for image in allowed.probes if image.numpy().tobytes() in private]
+    assert allowed.commitment.private_images
 
 
 def test_shadows_of_holmes(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
@@ -106,6 +109,6 @@ def test_a_folder_with_a_gap_is_refused(name: str, claim: Claim, tmp_path: Path)
 
 def test_a_file_that_came_in_is_refused(claim: Claim, tmp_path: Path) -> None:
     shutil.copytree(claim.folder, tmp_path / "claim")
-    (tmp_path / "claim" / "reference-05.npy").write_bytes(b"")
+    (tmp_path / "claim" / "reference-09.npy").write_bytes(b"")
     with pytest.raises(ArtifactError, match="was not there"):
         load_claim(tmp_path / "claim")

@@ -65,11 +65,12 @@ def test_reserved_rows_are_at_most_a_quarter_of_every_class(table: ImageTable) -
 def test_mixtures_are_means_of_two_images() -> None:
     pixels = np.stack([np.full((4, 4, 3), value, np.uint8) for value in (0, 64, 128, 255)])
     reserved = table_from_arrays(pixels, np.arange(4), "abcd")
-    mixed = candidates(reserved, private_images=False, seed=0)
+    mixed = candidates(reserved, 8, private_images=False, seed=0)
     values = {int(image[0, 0, 0]) for image in mixed}
     means = {(a + b + 1) // 2 for a in (0, 64, 128, 255) for b in (0, 64, 128, 255)}
     assert len(mixed) == 8 and values <= means and len(values) > 2
-    both = candidates(reserved, private_images=True, seed=0)
+    both = candidates(reserved, 8, private_images=True, seed=0)
+    assert torch.equal(both[4:], mixed)
     assert torch.equal(both[:4], reserved.images[:])
 
 
@@ -90,4 +91,4 @@ def test_a_mixture_is_never_a_private_image() -> None:
     reserved = table_from_arrays(pixels, np.arange(60) % 2, "ab")
     private = {image.numpy().tobytes() for image in reserved.images[:]}
     for seed in range(20):
-        assert not private & {image.numpy().tobytes() for image in candidates(reserved, False, seed)}
+        assert not private & {image.numpy().tobytes() for image in candidates(reserved, 8, False, seed)}

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from tests.ownership.simulator import softmax, world
 
 from spellward.ownership import judge
@@ -13,19 +14,53 @@ from spellward.ownership.channel import Channel, listen, on_equal_terms
 from spellward.ownership.null import fit_null
 from spellward.ownership.single import nearness
 from spellward.ownership.standardise import standardise
-from spellward.ownership.statistic import Likeness, residual_correlation
+from spellward.ownership.statistic import Likeness, kinship, residual_correlation
 
 
 def test_the_closed_form_is_the_mean_over_all_pairs_of_references() -> None:
     made = world(rows=30, classes=5, references=4)
     suspect = made.related(0.5)
 
-    def inner(first: np.ndarray, second: np.ndarray) -> float:
-        pairs = permutations(made.references, 2)
-        return float(np.mean([((first - one) * (second - other)).sum() for one, other in pairs]))
+    def inner(first: np.ndarray, second: np.ndarray, kin: np.ndarray) -> float:
+        pairs = permutations(range(4), 2)
+        one = made.references
+        return float(sum(kin[i] / 3 * ((first - one[i]) * (second - one[j])).sum() for i, j in pairs))
 
-    wanted = inner(made.victim, suspect) / np.sqrt(inner(made.victim, made.victim) * inner(suspect, suspect))
+    ours, theirs = (kinship(one, made.references) for one in (made.victim, suspect))
+    wanted = inner(made.victim, suspect, ours) / np.sqrt(
+        inner(made.victim, made.victim, ours) * inner(suspect, suspect, theirs)
+    )
     assert residual_correlation(made.victim, made.references, suspect).value == pytest.approx(wanted)
+
+
+def test_kinship_finds_the_nearest_mean() -> None:
+    made = world(rows=200, classes=5, references=6)
+    weights = kinship(made.victim, made.references)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights.min() >= 0.0
+
+    def distance(shares: np.ndarray) -> float:
+        return float(((made.victim - np.tensordot(shares, made.references, axes=1)) ** 2).sum())
+
+    start = np.full(6, 1 / 6)
+    best = minimize(
+        distance, start, bounds=[(0, 1)] * 6, constraints={"type": "eq", "fun": lambda shares: shares.sum() - 1}
+    )
+    assert weights == pytest.approx(best.x, abs=0.01)
+
+
+def test_what_models_of_one_base_share_is_no_likeness() -> None:
+    """Victim and innocent come from one base, as do half of the references; the others come from another."""
+    values = []
+    for seed in range(20):
+        made = world(rows=300, references=8, seed=seed)
+        base = 0.7 * np.random.default_rng([seed, 1]).standard_normal(made.victim.shape)
+        references = [one + base * (place % 2) for place, one in enumerate(made.references)]
+        victim, innocent, copy = (one + base for one in (made.victim, made.innocent(), made.related(0.6)))
+        values.append([residual_correlation(victim, references, one).value for one in (innocent, copy)])
+        centred = np.mean(references, axis=0)
+        assert ((victim - centred) * (innocent - centred)).sum() > 0.15 * ((victim - centred) ** 2).sum()
+    assert np.mean(values, axis=0) == pytest.approx([0.0, 0.6], abs=0.08)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])

@@ -19,7 +19,7 @@ app = typer.Typer()
     "claim",
     epilog=examples(
         "spellward claim victim/ photos/ -o claim/",
-        "spellward claim victim/ photos/ -o claim/ --references 12 --mixtures-only",
+        "spellward claim victim/ photos/ -o claim/ --references 12",
     ),
 )
 def claim_command(
@@ -28,11 +28,14 @@ def claim_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the claim; keep it private.")],
     references: Annotated[
         int, typer.Option("--references", min=1, help="Independent models to train; more give more power.")
-    ] = 6,
+    ] = 8,
     probes: Annotated[int, typer.Option("--probes", min=10, help="Images to ask a suspect about.")] = 150,
     mixtures_only: Annotated[
-        bool, typer.Option("--mixtures-only", help="Never send a private image to a suspect, only mixtures of two.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--mixtures-only/--private-images", help="Ask about mixtures of two private images, or about these too."
+        ),
+    ] = True,
     base: Annotated[
         list[str] | None,
         typer.Option("--base", help="Model spec references start from; may stand several times, and they take turns."),

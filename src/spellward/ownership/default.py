@@ -15,7 +15,7 @@ from spellward.ownership.outputs import Floats
 from spellward.ownership.sanity import find_cause
 from spellward.ownership.sequential import bet, row_cosines, weighted_mean
 from spellward.ownership.single import CLEAR, MARGIN, nearness
-from spellward.ownership.standardise import standardise
+from spellward.ownership.standardise import emphasise, standardise
 from spellward.ownership.statistic import Likeness, residual_correlation
 
 
@@ -32,6 +32,7 @@ def default_test(case: Case) -> Finding:
     if channel.kind != "full" and victim.shape[1] == 1:
         # With two classes a coarse row is mostly a sign, which other good models share by being right.
         detailed = np.zeros_like(detailed)
+    victim, *references, suspect = [emphasise(one) for one in (victim, *references, suspect)]
     return _against_many(victim, references, suspect, detailed, channel, case)
 
 

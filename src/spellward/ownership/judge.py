@@ -19,7 +19,8 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-_VERSIONS = {DEFAULT: "spellward/1"}
+VERSION = "spellward/2"
+"""Of the default test: raised whenever it would judge otherwise."""
 
 
 def judge(
@@ -100,7 +101,7 @@ def _verdict(
         effect=finding.effect,
         queries=queries,
         reason=finding.reason,
-        method=_VERSIONS.get(method, method),
+        method=VERSION if method == DEFAULT else method,
         threshold=finding.threshold,
         alpha=alpha,
         best_p_value=finding.best_p_value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from spellward.ownership.standardise import standardise
 
 _RESERVED_SHARE = 0.25
 _CANDIDATES_PER_PROBE = 4
+MIXTURES_PER_PROBE = 2
 
 
 def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
@@ -28,30 +30,31 @@ def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
     return stratified_share(images.labels, wanted, rng, fewest=1)
 
 
-def candidates(reserved: ImageTable, private_images: bool, seed: int) -> Tensor:
+def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: int) -> Tensor:
     """Images to choose from: even mixtures of two reserved images each, and the images themselves if they may be sent.
 
     A mixture shows no private image as it is, and lies between classes, where models differ most.
 
     Args:
         reserved: Labelled images.
+        fewest: Each image is mixed as often as it takes to have so many mixtures.
         private_images: Whether the images themselves may become probes.
         seed: Of the pairs.
 
     Returns:
-        uint8 [M, 3, S, S].
+        uint8 [M, 3, S, S], images before mixtures.
     """
     rng = np.random.default_rng([seed, 0x317])
-    pixels = reserved.images[:]
-    count = len(reserved) if private_images else 2 * len(reserved)
-    first = np.resize(rng.permutation(len(reserved)), count)
-    second = rng.integers(0, len(reserved), count)
-    for place in np.flatnonzero(reserved.labels[first] == reserved.labels[second]):
-        # Of another class: an image mixed with itself would be the image.
-        second[place] = rng.choice(np.flatnonzero(reserved.labels != reserved.labels[first[place]]))
-    mixed = (pixels[first].to(torch.int16) + pixels[second].to(torch.int16) + 1).div(2, rounding_mode="floor")
-    kept = mixed.to(torch.uint8)
-    return torch.cat([pixels, kept]) if private_images else kept
+    pixels, labels = reserved.images[:], reserved.labels
+    parts = [pixels] if private_images else []
+    for _ in range(math.ceil(fewest / len(reserved))):
+        first, second = rng.permutation(len(reserved)), rng.integers(0, len(reserved), len(reserved))
+        for place in np.flatnonzero(labels[first] == labels[second]):
+            # Of another class: an image mixed with itself would be the image.
+            second[place] = rng.choice(np.flatnonzero(labels != labels[first[place]]))
+        mixed = (pixels[first].to(torch.int16) + pixels[second].to(torch.int16) + 1).div(2, rounding_mode="floor")
+        parts.append(mixed.to(torch.uint8))
+    return torch.cat(parts)
 
 
 def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) -> np.ndarray:

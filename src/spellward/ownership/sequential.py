@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spellward.ownership.outputs import Floats
+from spellward.ownership.statistic import kinship
 
 # Never more than this share of what could be lost is bet.
 _BOLDNESS = 0.75
@@ -39,7 +40,8 @@ class Wealth:
 def row_cosines(victim: Floats, references: Sequence[Floats], suspect: Floats) -> tuple[Floats, Floats]:
     """Cosine of the residuals of each row, and its weight.
 
-    The victim is centred on one half of the references, the suspect on the other, and the other way round.
+    The victim is centred on its kin in one half of the references, the suspect on the other half, and the other way
+    round.
 
     Args:
         victim, suspect: float64 [N, C], standardised rows.
@@ -49,10 +51,11 @@ def row_cosines(victim: Floats, references: Sequence[Floats], suspect: Floats) -
         Cosines [N] in [-1, 1], and weights [N] in [0, 1]: large where the victim is unlike the references. They
         depend on victim and references only.
     """
-    halves = [np.mean(references[start::2], axis=0) for start in (0, 1)]
+    halves = [references[start::2] for start in (0, 1)]
     cosines, sizes = [], []
     for first, second in (halves, halves[::-1]):
-        ours, theirs = victim - first, suspect - second
+        ours = victim - np.tensordot(kinship(victim, first), first, axes=1)
+        theirs = suspect - np.mean(second, axis=0)
         size = np.linalg.norm(ours, axis=1)
         scale = size * np.linalg.norm(theirs, axis=1)
         cosines.append(np.divide((ours * theirs).sum(axis=1), scale, out=np.zeros(len(size)), where=scale > 1e-12))

@@ -11,7 +11,7 @@ from PIL import Image
 from spellward.artifacts import private_folder, storage_errors, versions
 from spellward.errors import ArtifactError
 from spellward.ownership.claim import Claim, load_claim
-from spellward.ownership.judge import DEFAULT, judge
+from spellward.ownership.judge import DEFAULT, VERSION, judge
 from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
 
@@ -40,10 +40,11 @@ def verify(
     folder = claim.folder if isinstance(claim, Claim) else claim
     opened = claim if isinstance(claim, Claim) and published is None else load_claim(folder, published)
     commitment = opened.commitment
-    if commitment.versions.get("spellward") != versions()["spellward"]:
+    made_with = (commitment.versions.get("spellward"), commitment.method)
+    if made_with != (versions()["spellward"], VERSION):
         raise ArtifactError(
-            f"The claim was made with spellward {commitment.versions.get('spellward')}, this is "
-            f"{versions()['spellward']}. Install that version: another may judge otherwise."
+            f"The claim was made with spellward {made_with[0]} (test {made_with[1]}), this is "
+            f"{versions()['spellward']} (test {VERSION}). Install that version: another may judge otherwise."
         )
     answers = ask(suspect, opened.probes, tuple(commitment.classes))
     return judge(

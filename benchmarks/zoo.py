@@ -1,0 +1,197 @@
+"""A zoo of stolen and innocent models, and what each says about a claim's probes; trained once, kept in the cache.
+
+    python benchmarks/zoo.py [--data fashion clipart] [--half tune report] [--only innocent stolen] [--minutes 60]
+
+Fashion-MNIST comes from Debian's `dataset-fashion-mnist`: 5,000 images are the owner's, 5,000 others belong to thieves
+and to makers of innocent models; the two halves of the zoo share no image and no seed. What the default test is built
+on was chosen with the half `tune`; `report` is for the figures alone. Clip art is halved between owner and others.
+Models are small (32 px), made one after the other, and a run that was stopped goes on; `ownership.py` judges them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from build_samples import FASHION, FASHION_CLASSES, read_idx
+from spellward.artifacts import cache_root, private_folder
+from spellward.attacks.stealing.means import Means
+from spellward.attacks.stealing.table import STEALING
+from spellward.data import ImageTable, load_splits, prepare, table_from_arrays
+from spellward.models import FitSettings, VisionModel, logits_of
+from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
+from spellward.ownership.probes import MIXTURES_PER_PROBE, candidates, reserved_rows
+from spellward.ownership.references import fine_tuned
+from spellward.ownership.shadows import POISONED_SHARE, by_loss
+
+OTHER = "timm/resnet10t?random"
+INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
+"""What innocent models start from, in turns."""
+HALVES = {"tune": 0, "report": 1}
+PRIVATE, TEST = 5000, 2000
+QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
+"""Few and many questions to the victim."""
+BUDGETED = ("soft-label", "hard-label")
+"""Thefts that are tried with few and with many; the others ask many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Zoo:
+    """What one half is made from.
+
+    Attributes:
+        data, half: Its name.
+        own, others: The owner's images, and everybody else's.
+        test: Images for accuracies.
+        fit: How every model is trained.
+        innocent, references: How many innocent models, and how many references in the claim.
+    """
+
+    data: str
+    half: str
+    own: ImageTable
+    others: ImageTable
+    test: ImageTable
+    fit: FitSettings
+    innocent: int
+    references: int
+
+    @property
+    def seed(self) -> int:
+        return 100_000 * (1 + HALVES[self.half])
+
+    @property
+    def side(self) -> int:
+        """Of the images, in pixels."""
+        return self.own.images[:1].shape[-1]
+
+    @property
+    def folder(self) -> Path:
+        """Where claim and outputs are kept."""
+        return private_folder(cache_root() / "runs" / f"zoo-{self.data}-{self.half}")
+
+
+def open_zoo(data: str, half: str) -> Zoo:
+    """The images of one half."""
+    number = HALVES[half]
+    if data == "fashion":
+        own, others = (fashion("train", (2 * number + place) * PRIVATE, PRIVATE) for place in range(2))
+        counts = {"tune": (16, 12), "report": (40, 8)}[half]
+        return Zoo(data, half, own, others, fashion("t10k", 0, TEST), FitSettings(epochs=3), *counts)
+    splits = load_splits(f"sample:{data}")
+    train, test = (prepare(split, 64) for split in (splits.train, splits.test))
+    order = np.random.default_rng(0x0DD + number).permutation(len(train))
+    own, others = (train.subset(np.sort(part)) for part in np.array_split(order, 2))
+    return Zoo(data, half, own, others, test, FitSettings(epochs=12, batch_size=32), 20, 8)
+
+
+def fashion(part: str, start: int, count: int, side: int = 32) -> ImageTable:
+    """Rows of Fashion-MNIST in a seeded order."""
+    pixels, labels = (read_idx(FASHION / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
+    rows = np.random.default_rng(0xFA5).permutation(len(labels))[start : start + count]
+    grey = torch.from_numpy(pixels[rows])[:, None].float()
+    larger = interpolate(grey, size=side, mode="bilinear").round().to(torch.uint8)
+    return table_from_arrays(larger.expand(-1, 3, -1, -1), labels[rows].astype(np.int64), FASHION_CLASSES)
+
+
+def victim_of(zoo: Zoo) -> VisionModel:
+    return fine_tuned("bundled", zoo.own, zoo.side, replace(zoo.fit, seed=zoo.seed + 99), "Victim")
+
+
+def claim_of(zoo: Zoo, victim: VisionModel) -> Claim:
+    """The claim, made once from the code as it was then; remove its folder to make it anew from the same models."""
+    folder = zoo.folder / "claim"
+    if folder.exists():
+        return load_claim(folder)
+    settings = ClaimSettings(references=zoo.references, shadows=True, fit=zoo.fit, seed=zoo.seed)
+    return create_claim(victim, zoo.own, folder, settings=settings)
+
+
+def reserved_of(zoo: Zoo) -> np.ndarray:
+    """The owner's rows that no reference is trained on."""
+    return reserved_rows(zoo.own, ClaimSettings().probes, zoo.seed)
+
+
+def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
+    """What every model is asked: all candidates for probes, and what Holmes asks, the images that the victim knows
+    best.
+    """
+    seed = zoo.seed
+    reserved = zoo.own.subset(reserved_of(zoo))
+    mixtures = MIXTURES_PER_PROBE * ClaimSettings().probes
+    known = by_loss(victim, zoo.own)[: round(POISONED_SHARE * len(zoo.own))]
+    rows = np.random.default_rng(seed).permutation(known)[: ClaimSettings().probes]
+    return {"pool": candidates(reserved, mixtures, True, seed), "known": zoo.own.images[np.sort(rows)]}
+
+
+def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:
+    """Yields kind, name and how to make each model."""
+    for number in range(zoo.innocent):
+        base, settings = INNOCENT[number % len(INNOCENT)], replace(zoo.fit, seed=zoo.seed + 5000 + number)
+        rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[: round(0.9 * len(zoo.others))]
+
+        def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
+            return fine_tuned(base, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
+
+        yield "innocent", f"{base} {number + 1}", make
+    for name, theft in STEALING.items():
+        images = zoo.own if theft.needs == "data" else zoo.others
+        budgets = QUESTIONS[zoo.data] if name in BUDGETED else QUESTIONS[zoo.data][1:]
+        for budget in budgets if theft.needs == "answers" else (0,):
+            means = Means(images, "bundled", OTHER, budget, zoo.fit, seed=zoo.seed + 77)
+
+            def steal(theft: object = theft, means: Means = means) -> VisionModel:
+                return theft.run(victim, means)  # type: ignore[attr-defined, no-any-return]
+
+            yield "stolen", f"{name}, {budget:,} questions" if budget else name, steal
+
+
+def outputs_of(zoo: Zoo, kind: str, name: str) -> Path:
+    """Where a model's outputs are kept; with them the accuracy on test images."""
+    return zoo.folder / f"{kind}-{name.replace('/', ' ')}.npz"
+
+
+def record(zoo: Zoo, only: list[str], minutes: float) -> None:
+    """Makes every model that has no outputs yet."""
+    begun = time.monotonic()
+    victim = victim_of(zoo)
+    claim_of(zoo, victim)
+    print(f"{zoo.data}, {zoo.half}: claim ready after {time.monotonic() - begun:.0f} s", flush=True)
+    asked = questions(zoo, victim)
+    for kind, name, make in members(zoo, victim):
+        path = outputs_of(zoo, kind, name)
+        if kind not in only or path.exists():
+            continue
+        if time.monotonic() - begun > 60 * minutes:
+            return
+        started, model = time.monotonic(), make()
+        accuracy = float((logits_of(model, zoo.test).argmax(axis=1) == zoo.test.labels).mean())
+        np.savez(path, accuracy=accuracy, **{key: model.logits(images) for key, images in asked.items()})
+        print(json.dumps([kind, name, round(accuracy, 4), round(time.monotonic() - started)]), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["fashion", "clipart"])
+    parser.add_argument("--half", nargs="+", choices=list(HALVES), default=list(HALVES))
+    parser.add_argument("--only", nargs="+", choices=["innocent", "stolen"], default=["innocent", "stolen"])
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    for data in options.data:
+        for half in options.half:
+            record(open_zoo(data, half), options.only, options.minutes)
+
+
+if __name__ == "__main__":
+    main()
