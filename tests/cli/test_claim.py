@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--base", SPEC, "--epochs", 40, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["references"] == 6
+    assert json.loads(done.stdout)["references"] == 8
     patch.undo()
     return folder
 

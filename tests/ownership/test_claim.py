@@ -26,7 +26,7 @@ def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -
     assert np.allclose(claim.victim, victim.logits(claim.probes), atol=1e-5)
     expected = judge(claim.victim, claim.references, claim.victim, alpha=commitment.alpha, seed=commitment.seed)
     assert commitment.threshold == expected.threshold
-    assert set(commitment.files) == {"probes.safetensors", "victim.npy", *(f"reference-0{n}.npy" for n in range(1, 5))}
+    assert set(commitment.files) == {"probes.safetensors", "victim.npy", *(f"reference-0{n}.npy" for n in range(1, 9))}
 
 
 def test_claim_and_signing_key_are_private(claim: Claim) -> None:
