@@ -57,7 +57,7 @@ bench-suggest: $(STAMP) ## Forecasts of `suggest` against real locks
 bench-objects: $(STAMP) ## How well the object editor keeps off the foreground
 	$(PYTHON) benchmarks/objects.py
 
-bench-ownership: $(STAMP) ## A zoo of stolen and innocent models, judged by every method
+bench-ownership: $(STAMP) ## A zoo of stolen and innocent models (needs Debian's dataset-fashion-mnist)
 	$(PYTHON) benchmarks/ownership.py
 
 bench-memory: $(STAMP) ## Peak memory of a lock, by the number of images

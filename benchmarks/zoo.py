@@ -5,7 +5,8 @@
 Fashion-MNIST comes from Debian's `dataset-fashion-mnist`: 5,000 images are the owner's, 5,000 others belong to thieves
 and to makers of innocent models; the two halves of the zoo share no image and no seed. What the default test is built
 on was chosen with the half `tune`; `report` is for the figures alone. Clip art is halved between owner and others.
-Models are small (32 px), made one after the other, and a run that was stopped goes on; `ownership.py` judges them.
+Models are small (32 px, clip art 64), made one after the other, and a run that was stopped goes on; `ownership.py`
+judges them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch.nn.functional import interpolate
 from build_samples import FASHION, FASHION_CLASSES, read_idx
 from spellward.artifacts import cache_root, private_folder
 from spellward.attacks.stealing.means import Means
-from spellward.attacks.stealing.table import STEALING
+from spellward.attacks.stealing.table import STEALING, Stealing
 from spellward.data import ImageTable, load_splits, prepare, table_from_arrays
 from spellward.models import FitSettings, VisionModel, logits_of
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
@@ -96,6 +97,8 @@ def open_zoo(data: str, half: str) -> Zoo:
 
 def fashion(part: str, start: int, count: int, side: int = 32) -> ImageTable:
     """Rows of Fashion-MNIST in a seeded order."""
+    if not FASHION.is_dir():
+        raise SystemExit(f"There is no Fashion-MNIST in {FASHION}. Install Debian's dataset-fashion-mnist.")
     pixels, labels = (read_idx(FASHION / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
     rows = np.random.default_rng(0xFA5).permutation(len(labels))[start : start + count]
     grey = torch.from_numpy(pixels[rows])[:, None].float()
@@ -149,8 +152,8 @@ def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[
         for budget in budgets if theft.needs == "answers" else (0,):
             means = Means(images, "bundled", OTHER, budget, zoo.fit, seed=zoo.seed + 77)
 
-            def steal(theft: object = theft, means: Means = means) -> VisionModel:
-                return theft.run(victim, means)  # type: ignore[attr-defined, no-any-return]
+            def steal(theft: Stealing = theft, means: Means = means) -> VisionModel:
+                return theft.run(victim, means)
 
             yield "stolen", f"{name}, {budget:,} questions" if budget else name, steal
 

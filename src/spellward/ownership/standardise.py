@@ -42,8 +42,8 @@ def emphasise(rows: Floats) -> Floats:
     """Adds to standardised rows their softmax at one sharpness for all models, so that likely classes count for more.
 
     A copy shares the whole row with the victim, a thief's student learns which classes the victim thinks likely, and
-    hardly in what order it puts the others. On the zoo (benchmarks/zoo.py, half `tune`) copies stood out as far as with
-    rows alone, students about half as far again, and independent models less.
+    hardly in what order it puts the others. On one half of the zoo (benchmarks/zoo.py, `tune`) copies stood out as
+    far as with rows alone and students further; on the other half no student was found all the same.
 
     Args:
         rows: float64 [N, K], standardised; [N, 1], of two classes, stays as it is.
