@@ -15,7 +15,8 @@ from spellward.attacks.unlocking.pruning import fine_pruning
 from spellward.attacks.unlocking.relearning import relearning
 from spellward.attacks.unlocking.thief import AttackFunction
 
-REFERENCE = "fine-tuning"
+REFERENCE = ("fine-tuning", "head-tuning", "linear-probe")
+"""What labels bring to whoever takes the public base instead: the best of these."""
 _ANY = ("classification", "segmentation")
 _CLASSES = ("classification",)
 
@@ -26,15 +27,15 @@ class Attack:
 
     Attributes:
         run: Steals from a model.
-        on_base: The attack whose result on the public base this one is measured against: itself, or fine-tuning
-            where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A thief with
-            these labels could have fine-tuned the base instead, so only what goes beyond that is a gain.
+        on_base: The attacks on the public base that this one is measured against, the best of them: itself alone, or
+            `REFERENCE` where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A
+            thief with these labels could have put them to use on the base, so only what goes beyond that is a gain.
         guesses: Kind of wrong keys it needs; "" for none.
         tasks: What the model must be made for; attacks that read a single answer an image cannot read masks.
     """
 
     run: AttackFunction
-    on_base: str = REFERENCE
+    on_base: tuple[str, ...] = REFERENCE
     guesses: str = ""
     tasks: tuple[str, ...] = _ANY
 
@@ -52,15 +53,15 @@ ATTACKS: dict[str, Attack] = {
     "other-settings": _keyed("other-settings"),
     "other-salts": _keyed("other-salts"),
     "other-editor": _keyed("other-editor"),
-    "remap": Attack(remap, "remap", tasks=_CLASSES),
-    "linear-probe": Attack(linear_probe, "linear-probe", tasks=_CLASSES),
-    "fine-tuning": Attack(fine_tuning),
-    "head-tuning": Attack(head_tuning, "head-tuning"),
-    "fine-pruning": Attack(fine_pruning, "fine-pruning"),
-    "relearning": Attack(relearning, "relearning", tasks=_CLASSES),
+    "remap": Attack(remap, ("remap",), tasks=_CLASSES),
+    "linear-probe": Attack(linear_probe, ("linear-probe",), tasks=_CLASSES),
+    "fine-tuning": Attack(fine_tuning, ("fine-tuning",)),
+    "head-tuning": Attack(head_tuning, ("head-tuning",)),
+    "fine-pruning": Attack(fine_pruning, ("fine-pruning",)),
+    "relearning": Attack(relearning, ("relearning",), tasks=_CLASSES),
     "averaging": Attack(averaging),
     "stitching": Attack(stitching),
     "key-inversion": Attack(key_inversion, tasks=_CLASSES),
     "prompt-inversion": Attack(prompt_inversion, tasks=_CLASSES),
-    "extraction": Attack(extraction, "extraction", tasks=_CLASSES),
+    "extraction": Attack(extraction, ("extraction",), tasks=_CLASSES),
 }
