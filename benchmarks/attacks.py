@@ -4,7 +4,8 @@
 
 LOCK names a lock of benchmarks/lock.py, DATA-RECIPE-VERSION-RUN such as fashion-decoy-1-0, or a locked folder with its
 key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark are taken.
-Rows that are there are not repeated, so a slice of `--minutes` may be followed by another.
+Rows that are there are not repeated, so a slice of `--minutes` may be followed by another. `--honest` measures instead
+what the key opens after honest handling (JPEG, resizing, another precision).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
+from spellward.locking.honest_use import honest_use
 from spellward.locking.lock import complete_key
 from spellward.locking.unlock import settings_of, unlock
 from spellward.models import VisionModel, load_model
@@ -56,16 +58,42 @@ def open_lock(name: str, data: str, train: ImageTable, editor: Editor) -> tuple[
     return model, complete_key(benchmark_key(run, editor.name), editor, model), run
 
 
+def test_rows(test: ImageTable, seed: int) -> ImageTable:
+    rows = np.random.default_rng([seed, 0x7E57]).permutation(len(test))[:TEST_IMAGES]
+    return test.subset(np.sort(rows))
+
+
 def target_of(name: str, data: str, editor: Editor) -> tuple[Target, int]:
     splits = load_splits(data)
     train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
     model, key, run = open_lock(name, data, train, editor)
-    rows = np.random.default_rng([run, 0x7E57]).permutation(len(test))[:TEST_IMAGES]
     base = load_model("bundled", train.classes, model.input_size, run, train.task)
     guesses = wrong_key_guesses(key, editor, run)
-    return Target(
-        model, base, train, test.subset(np.sort(rows)), editor, guesses, f"benchmark {name} {settings_of(key, editor)}"
-    ), run
+    few = test_rows(test, run)
+    return Target(model, base, train, few, editor, guesses, f"benchmark {name} {settings_of(key, editor)}"), run
+
+
+def honest_rows(name: str, data: str, editor: Editor) -> dict[str, float]:
+    """Accuracy with the key after each way of handling the images honestly; the first is "unchanged"."""
+    splits = load_splits(data)
+    train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
+    model, key, run = open_lock(name, data, train, editor)
+    return {way: value for _, _, way, value in honest_use(model, key, editor, test_rows(test, run))}
+
+
+def honest_table(locks: dict[str, dict[str, float]]) -> str:
+    """What each handling costs in points, means and spread over the locks of one kind, as Markdown."""
+    kinds = list(dict.fromkeys(name.rpartition("-")[0] for name in locks))
+    lines = ["| handling | " + " | ".join(kinds) + " |", "|---" * (1 + len(kinds)) + "|"]
+    for way in [one for one in next(iter(locks.values())) if one != "unchanged"]:
+        cells = []
+        for kind in kinds:
+            some = [rows for name, rows in locks.items() if name.rpartition("-")[0] == kind]
+            changes = [100 * (rows[way] - rows["unchanged"]) for rows in some]
+            spread = f" ± {np.std(changes, ddof=1):.1f}" if len(changes) > 1 else ""
+            cells.append(f"{np.mean(changes):+.1f}{spread}")
+        lines.append(f"| {way} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def table(rows: dict[str, dict], budgets: list[float]) -> str:
@@ -109,13 +137,28 @@ def main() -> None:
     parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS))
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS))
     parser.add_argument("--effort", choices=list(EFFORTS), default="default")
+    parser.add_argument("--honest", action="store_true", help="measure honest use, not attacks")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="the editor of the locks")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    known = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else {}
+    document = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    known, honest = document.get("rows", {}), document.get("honest", {})
     editor = load_editor(options.editor)
+
+    def write() -> None:
+        content = {"editor": editor.fingerprint(), "versions": versions(), "rows": known, "honest": honest}
+        RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    if options.honest:
+        for lock in [one for one in options.locks or finished_locks() if one not in honest]:
+            honest[lock] = honest_rows(lock, options.data or f"sample:{lock.partition('-')[0]}", editor)
+            print(lock, json.dumps(honest[lock]), flush=True)
+            write()
+        print(honest_table(honest))
+        put_table("honest", honest_table(honest))
+        return
     begun, opened = time.monotonic(), {}
     for row, lock, share, name in jobs(options, known):
         if time.monotonic() - begun > 60 * options.minutes:
@@ -128,8 +171,7 @@ def main() -> None:
         result = run_attack(target, name, share, effort=options.effort, seed=seed)
         known[row] = {"lock": lock, "effort": options.effort, **asdict(result)}
         print(row, json.dumps(asdict(result)), flush=True)
-        document = {"editor": editor.fingerprint(), "versions": versions(), "rows": known}
-        RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write()
     text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)
     print(text)
     put_table("attack", text)

@@ -1,10 +1,11 @@
 """A zoo of stolen and innocent models, and what each says about a claim's probes; trained once, kept in the cache.
 
-    python benchmarks/zoo.py [--data fashion clipart] [--half tune report] [--only innocent stolen] [--minutes 60]
+    python benchmarks/zoo.py [--data fashion clipart] [--half tune tune-2 report] [--only innocent] [--minutes 60]
 
 Fashion-MNIST comes from Debian's `dataset-fashion-mnist`: 5,000 images are the owner's, 5,000 others belong to thieves
-and to makers of innocent models; the two halves of the zoo share no image and no seed. What the default test is built
-on was chosen with the half `tune`; `report` is for the figures alone. Clip art is halved between owner and others.
+and to makers of innocent models; the parts of the zoo share no image and no seed. What the default test is built on
+was chosen with the parts `tune` and `tune-2`; `report` is for the figures alone. Clip art is halved between owner and
+others.
 Models are small (32 px, clip art 64), made one after the other, and a run that was stopped goes on; `ownership.py`
 judges them.
 """
@@ -37,7 +38,8 @@ from spellward.ownership.shadows import POISONED_SHARE, by_loss
 OTHER = "timm/resnet10t?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
 """What innocent models start from, in turns."""
-HALVES = {"tune": 0, "report": 1}
+HALVES = {"tune": 0, "tune-2": 1, "report": 2}
+"""Each with a victim, images and seeds of its own."""
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
 """Few and many questions to the victim."""
@@ -47,7 +49,7 @@ BUDGETED = ("soft-label", "hard-label")
 
 @dataclass(frozen=True, eq=False)
 class Zoo:
-    """What one half is made from.
+    """What one part is made from.
 
     Attributes:
         data, half: Its name.
@@ -82,11 +84,11 @@ class Zoo:
 
 
 def open_zoo(data: str, half: str) -> Zoo:
-    """The images of one half."""
+    """The images of one part."""
     number = HALVES[half]
     if data == "fashion":
         own, others = (fashion("train", (2 * number + place) * PRIVATE, PRIVATE) for place in range(2))
-        counts = {"tune": (16, 12), "report": (40, 8)}[half]
+        counts = {"tune": (16, 12), "tune-2": (40, 8), "report": (40, 8)}[half]
         return Zoo(data, half, own, others, fashion("t10k", 0, TEST), FitSettings(epochs=3), *counts)
     splits = load_splits(f"sample:{data}")
     train, test = (prepare(split, 64) for split in (splits.train, splits.test))
@@ -185,7 +187,7 @@ def record(zoo: Zoo, only: list[str], minutes: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["fashion", "clipart"])
-    parser.add_argument("--half", nargs="+", choices=list(HALVES), default=list(HALVES))
+    parser.add_argument("--half", nargs="+", choices=list(HALVES), default=["tune", "report"])
     parser.add_argument("--only", nargs="+", choices=["innocent", "stolen"], default=["innocent", "stolen"])
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--threads", type=int, default=2)

@@ -14,18 +14,18 @@ from spellward.ownership.references import fine_tuned
 
 SPEC = "timm/test_resnet?random"
 SIDE = 32
-FIT = FitSettings(epochs=8, batch_size=16, learning_rate=5e-3)
+FIT = FitSettings(epochs=16, batch_size=16, learning_rate=5e-3)
 SETTINGS = ClaimSettings(references=8, probes=60, bases=(SPEC,), fit=FIT)
 
 
-def write_photos(folder: Path, each: int = 80) -> Path:
+def write_photos(folder: Path, each: int = 80, seed: int = 0) -> Path:
     """A folder of class folders whose classes overlap, so that models differ on some images."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for index, name in enumerate(("red", "green", "blue")):
         (folder / name).mkdir(parents=True)
         for number in range(each):
             pixels = rng.integers(0, 120, (SIDE, SIDE, 3))
-            pixels[..., index] += int(rng.integers(0, 40))
+            pixels[..., index] += int(rng.integers(5, 60))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
 

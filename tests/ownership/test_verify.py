@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.ownership.claims import train_victim
+from tests.ownership.claims import train_victim, write_photos
 
 from spellward.errors import ArtifactError, ModelError
 from spellward.models import VisionModel, save_checkpoint
@@ -46,7 +46,8 @@ def test_a_module_in_memory_can_be_asked(claim: Claim) -> None:
     assert (answers.kind, answers.outputs.shape) == ("model", (60, 3))
 
 
-def test_independent_models_are_not_accused(claim: Claim, photos: Path) -> None:
+def test_independent_models_are_not_accused(claim: Claim, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos of another owner", seed=1)
     for seed in (101, 102, 103):
         assert verify(claim, train_victim(photos, seed)).verdict != "stolen"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from spellward.ownership.outputs import Floats
 from spellward.ownership.sanity import find_cause
 from spellward.ownership.sequential import bet, row_cosines, weighted_mean
 from spellward.ownership.single import CLEAR, MARGIN, nearness
-from spellward.ownership.standardise import emphasise, standardise
+from spellward.ownership.standardise import emphasise, leaning, level, standardise
 from spellward.ownership.statistic import Likeness, residual_correlation
+
+_MOSTLY = 0.5
 
 
 def default_test(case: Case) -> Finding:
@@ -44,20 +47,23 @@ def _against_many(
     channel: Channel,
     case: Case,
 ) -> Finding:
+    # Bets see one row after the other, so they take the rows as they are: how a suspect leans shows at the end.
+    needed = partial(_queries_needed, victim, references, suspect, channel, case)
+    if leaning(victim, references) < _MOSTLY:
+        victim, *references, suspect = [level(one) for one in (victim, *references, suspect)]
     likeness = residual_correlation(victim, references, suspect, detailed)
     left_out = [residual_correlation(victim, rest, one, detailed) for one, rest in _each_left_out(references)]
-    null = fit_null(left_out, len(references), likeness.row_error, channel.kind)
+    null = fit_null(left_out, len(references), likeness.row_error)
     p_value, threshold = null.p_value(likeness.value), null.threshold(case.alpha)
     copy = residual_correlation(victim, references, victim, detailed)
-    best = fit_null(left_out, len(references), copy.row_error, channel.kind).p_value(copy.value)
-    needed = _queries_needed(victim, references, suspect, channel, case)
+    best = fit_null(left_out, len(references), copy.row_error).p_value(copy.value)
     facts = (
         f"residual correlation {likeness.value:.2f}, where an independent model exceeds {threshold:.2f} "
         f"with probability {case.alpha:g} ({len(references)} references, {channel})"
     )
     if p_value < case.alpha:
         reason = f"The suspect shares with the victim what the references do not: {facts}."
-        return Finding("stolen", p_value, likeness.value, reason, threshold, best, needed, str(channel))
+        return Finding("stolen", p_value, likeness.value, reason, threshold, best, needed(), str(channel))
     if best >= case.alpha:
         reason = (
             f"Not even a perfect copy could be told from an independent model here: {facts}. Add inputs or references."
@@ -104,7 +110,7 @@ def _queries_needed(
         Likeness(weighted_mean(*row_cosines(victim, rest, one)), 0.0) for one, rest in _each_left_out(references)
     ]
     # The bets account for the choice of rows themselves, so the null has no row error here.
-    threshold = fit_null(left_out, len(references), 0.0, channel.kind).threshold(case.alpha)
+    threshold = fit_null(left_out, len(references), 0.0).threshold(case.alpha)
     return bet(cosines, weights, threshold, case.alpha, case.seed).queries if threshold < 1 else None
 
 

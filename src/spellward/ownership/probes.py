@@ -13,11 +13,12 @@ from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.ownership.channel import listen
 from spellward.ownership.outputs import Floats
-from spellward.ownership.standardise import standardise
+from spellward.ownership.standardise import likely, standardise
 
 _RESERVED_SHARE = 0.25
 _CANDIDATES_PER_PROBE = 4
 MIXTURES_PER_PROBE = 2
+_FAR_SHARE = 0.5
 
 
 def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
@@ -58,26 +59,23 @@ def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: in
 
 
 def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) -> np.ndarray:
-    """Half where the victim is furthest from its nearest reference, half at random.
+    """Draws from the half of the candidates where the victim's likely classes are furthest from the references' mean.
 
-    The first half shows what the victim has of its own. The second shows that a suspect does the task at all, and
-    keeps the references' own spread in view, which rows chosen against them would hide.
+    Rows where the victim is furthest of all would show its accidents, which no student of its answers learns; half of
+    the candidates leave enough of what it believes, and enough rows on which a suspect shows that it does the task.
 
     Args:
         victim: float64 [M, K] outputs on the candidates.
         references: The same of each reference.
         count: How many to choose; all if there are fewer.
-        seed: Of the random half.
+        seed: Of the draw.
 
     Returns:
-        Row numbers int64, the two halves in turn, so that a suspect who stops answering has answered some of both.
+        Row numbers int64 in random order, so that a suspect who stops answering has answered a fair share.
     """
-    own = standardise(listen(victim).scores)
-    distances = [np.square(own - standardise(listen(one).scores)).sum(axis=1) for one in references]
-    ranked = np.argsort(-np.min(distances, axis=0), kind="stable")
+    own, *others = [likely(standardise(listen(one).scores)) for one in (victim, *references)]
+    distances = np.square(own - np.mean(others, axis=0)).sum(axis=1)
+    ranked = np.argsort(-distances, kind="stable")
     count = min(count, len(ranked))
-    chosen = ranked[: (count + 1) // 2]
-    others = np.random.default_rng([seed, 0xC05E]).permutation(ranked[len(chosen) :])[: count - len(chosen)]
-    order = np.empty(count, dtype=np.int64)
-    order[0::2], order[1::2] = chosen, others
-    return order
+    far = ranked[: max(count, round(_FAR_SHARE * len(ranked)))]
+    return np.random.default_rng([seed, 0xC05E]).permutation(far)[:count]

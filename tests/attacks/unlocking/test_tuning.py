@@ -96,5 +96,7 @@ def test_efforts_search_more_and_longer() -> None:
     quick, default, full = (EFFORTS[name] for name in ("quick", "default", "full"))
     assert len(quick.some(range(12))) == 1 < len(default.some(range(12))) < len(full.some(range(12))) == 12
     assert default.guesses >= 200
-    assert default.steps_for(40) == default.steps < default.steps_for(400) <= default.steps_for(4000) == 6 * default.steps
+    assert (
+        default.steps_for(40) == default.steps < default.steps_for(400) <= default.steps_for(4000) == 6 * default.steps
+    )
     assert replace(quick, grid=0.0).some("ab") == "a"

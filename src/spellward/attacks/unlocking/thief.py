@@ -40,7 +40,7 @@ class Effort:
 
     Attributes:
         grid: Share of each attack's settings that is tried, the likeliest first; at least one.
-        steps: Training steps with up to 64 labelled images; more images get more in proportion, up to six times as many.
+        steps: Training steps with up to 64 labelled images; more images get more, up to six times as many.
         unlabelled: Clean images without labels that are used at most.
         guesses: Wrong keys of each kind that are tried at most.
     """
