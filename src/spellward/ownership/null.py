@@ -25,7 +25,7 @@ from spellward.ownership.statistic import Likeness
 _PRIOR_FREEDOM = 12.0
 # Spread and kinship of independent models, in units of the residual correlation. With them the 56 independent models of
 # the zoo (benchmarks/zoo.py, parts `tune` and `tune-2`: means -0.02 and 0.04, spreads 0.05 and 0.07 with what 150 rows
-# add, at most 0.21) get p-values of PVALUES and more, from class numbers alone PLABELS.
+# add, at most 0.21) get p-values of 0.11 and more, from class numbers alone 0.24.
 _SPREAD, _KINSHIP = 0.04, 0.04
 # Few references leave more of what all models share: independent models had a mean of 0.13 with 2, 0.08 with 3.
 _FEW = 0.4
