@@ -121,9 +121,20 @@ def test_honest_use_has_a_row_for_every_change(editor: MiniEditor, target: Targe
     assert [(done, total) for done, total, *_ in rows] == [(number, len(rows)) for number in range(1, len(rows) + 1)]
     assert rows[0][3] == 1.0
     assert all(0 <= accuracy <= 1 for *_, accuracy in rows)
-    other, key = edited_otherwise(editor, KEY)
-    assert ":fp32:" in other.fingerprint() and key == KEY
-    assert edited_otherwise(Negative(), KEY)[1].steps == 2
+    otherwise = edited_otherwise(editor, KEY)
+    assert otherwise is not None and ":fp32:" in otherwise[0].fingerprint() and otherwise[1] == KEY
+    otherwise = edited_otherwise(Negative(), KEY)
+    assert otherwise is not None and otherwise[1].steps == 2
+
+
+def test_an_editor_that_knows_one_way_has_no_other_to_be_measured(target: Target) -> None:
+    class Once(Negative):
+        max_steps = 1
+
+    assert edited_otherwise(Once(), KEY) is None
+    model = VisionModel(_Brightness(), "", ("dark", "bright"), 32, (0.5,) * 3, (0.5,) * 3, "head")  # type: ignore[arg-type]
+    names = [name for *_, name, _ in honest_use(model, KEY, Once(), target.test.subset(range(6)))]
+    assert names == ["unchanged", *BEFORE_EDITING, *AFTER_EDITING]
 
 
 def test_reports_round_trip_exactly() -> None:

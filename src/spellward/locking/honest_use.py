@@ -65,7 +65,8 @@ def honest_use(model: VisionModel, key: Key, editor: Editor, test: ImageTable) -
     ways: list[tuple[str, Change, Editor, Key, Change]] = [("unchanged", nothing, editor, key, nothing)]
     ways += [(name, change, editor, key, nothing) for name, change in BEFORE_EDITING.items()]
     ways += [(name, nothing, editor, key, change) for name, change in AFTER_EDITING.items()]
-    ways.append((OTHERWISE_EDITED, nothing, *edited_otherwise(editor, key), nothing))
+    if (otherwise := edited_otherwise(editor, key)) is not None:
+        ways.append((OTHERWISE_EDITED, nothing, *otherwise, nothing))
     for done, (name, before, by, its_key, after) in enumerate(ways, 1):
         predict = through(model, partial(_changed, before=before, by=by, key=its_key, after=after))
         yield done, len(ways), name, TASKS[model.task].judge(predict, test).value
@@ -75,11 +76,13 @@ def _changed(images: Tensor, before: Change, by: Editor, key: Key, after: Change
     return after(edit_with_key(by, before(images), key))
 
 
-def edited_otherwise(editor: Editor, key: Key) -> tuple[Editor, Key]:
+def edited_otherwise(editor: Editor, key: Key) -> tuple[Editor, Key] | None:
     """What stands nearest to the same edit on another machine.
 
-    The bundled editor in fp32 if it runs in bf16 and the other way round; any other editor with one more step.
+    The bundled editor in fp32 if it runs in bf16 and the other way round; any other editor with one more step. `None`
+    if the editor takes no more steps: one that draws objects from its library knows one way only.
     """
     if isinstance(editor, MiniEditor):
         return MiniEditor(precision="fp32" if ":bf16:" in editor.fingerprint() else "bf16"), key
-    return editor, key.with_(steps=min(settings_of(key, editor).steps + 1, editor.max_steps))
+    steps = settings_of(key, editor).steps + 1
+    return (editor, key.with_(steps=steps)) if steps <= editor.max_steps else None
