@@ -28,7 +28,7 @@ from spellward.ownership.claim import Claim
 from spellward.ownership.judge import METHODS, judge
 from spellward.ownership.references import BASES
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
-from zoo import HALVES, Zoo, claim_of, members, open_zoo, outputs_of, questions, record, reserved_of, victim_of
+from zoo import CHECK, HALVES, Zoo, claim_of, members, open_zoo, outputs_of, questions, record, reserved_of, victim_of
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -149,7 +149,7 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
         innocent = [row for key, row in rows.items() if key.startswith("innocent/")]
         lines += [
             "",
-            f"**{title.partition('/')[0]}**",
+            f"**{title.replace('/', ', ')}**",
             "",
             "| suspects | accuracy | number | " + " | ".join(METHODS) + " |",
         ]
@@ -171,7 +171,7 @@ def picture(halves: dict[str, dict[str, dict]], wanted: list[str]) -> None:
     shown = {title: rows for title, rows in halves.items() if title.rpartition("/")[2] in wanted}
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for title, rows in shown.items():
-        name = title.partition("/")[0]
+        name = title.replace("/", ", ")
         for method in ("spellward", "holmes", "dataset-inference", "akh"):
             plain = [
                 row["methods"][method] for key, row in rows.items() if key.startswith("innocent/") and "/plain" in key
@@ -192,7 +192,7 @@ def picture(halves: dict[str, dict[str, dict]], wanted: list[str]) -> None:
             effects = [one["effect"] for one in found if one["effect"] is not None]
             spread = np.linspace(-0.15, 0.15, len(effects)) + (0.2 if kind == "stolen" else -0.2)
             axes[1].plot(effects, height + spread, "o", color=colour, markersize=4, alpha=0.7, label=kind)
-    axes[1].set(yticks=range(len(shown)), yticklabels=[title.partition("/")[0] for title in shown])
+    axes[1].set(yticks=range(len(shown)), yticklabels=[title.replace("/", ", ") for title in shown])
     axes[1].set(xlabel="residual correlation with the victim (1: a copy)")
     axes[1].legend(*[list(some)[:2] for some in axes[1].get_legend_handles_labels()], fontsize=8)
     figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
@@ -215,10 +215,10 @@ def main() -> None:
             halves[f"{data}/{half}"] = dict(rows_of(zoo))
             document = {"versions": versions(), "halves": halves}
             RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    text = table(halves, ["report"])
+    text = table(halves, ["report", CHECK])
     print(table(halves, options.half))
     put_table("ownership", text)
-    picture(halves, ["report"])
+    picture(halves, ["report", CHECK])
 
 
 if __name__ == "__main__":

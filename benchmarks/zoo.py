@@ -4,8 +4,8 @@
 
 Fashion-MNIST comes from Debian's `dataset-fashion-mnist`: 5,000 images are the owner's, 5,000 others belong to thieves
 and to makers of innocent models; the parts of the zoo share no image and no seed. What the default test is built on
-was chosen with the parts `tune` and `tune-2`; `report` is for the figures alone. Clip art is halved between owner and
-others.
+was chosen with the parts `tune` and `tune-2`; `report` is for the figures, `check` for false accusations. Clip art
+is halved between owner and others.
 Models are small (32 px, clip art 64), made one after the other, and a run that was stopped goes on; `ownership.py`
 judges them.
 """
@@ -38,8 +38,10 @@ from spellward.ownership.shadows import POISONED_SHARE, by_loss
 OTHER = "timm/resnet10t?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
 """What innocent models start from, in turns."""
-HALVES = {"tune": 0, "tune-2": 1, "report": 2}
+HALVES = {"tune": 0, "tune-2": 1, "report": 2, "check": 3}
 """Each with a victim, images and seeds of its own."""
+CHECK = "check"
+"""Innocent models alone, each on a draw of its own from 20,000 images: those of the other parts share 5,000."""
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
 """Few and many questions to the victim."""
@@ -73,6 +75,11 @@ class Zoo:
         return 100_000 * (1 + HALVES[self.half])
 
     @property
+    def drawn(self) -> int:
+        """How many images an innocent model is trained on."""
+        return round(0.9 * min(len(self.others), len(self.own)))
+
+    @property
     def side(self) -> int:
         """Of the images, in pixels."""
         return self.own.images[:1].shape[-1]
@@ -88,7 +95,9 @@ def open_zoo(data: str, half: str) -> Zoo:
     number = HALVES[half]
     if data == "fashion":
         own, others = (fashion("train", (2 * number + place) * PRIVATE, PRIVATE) for place in range(2))
-        counts = {"tune": (16, 12), "tune-2": (40, 8), "report": (40, 8)}[half]
+        if half == CHECK:
+            others = fashion("train", 40_000, 20_000)
+        counts = {"tune": (16, 12)}.get(half, (40, 8))
         return Zoo(data, half, own, others, fashion("t10k", 0, TEST), FitSettings(epochs=3), *counts)
     splits = load_splits(f"sample:{data}")
     train, test = (prepare(split, 64) for split in (splits.train, splits.test))
@@ -142,13 +151,13 @@ def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[
     """Yields kind, name and how to make each model."""
     for number in range(zoo.innocent):
         base, settings = INNOCENT[number % len(INNOCENT)], replace(zoo.fit, seed=zoo.seed + 5000 + number)
-        rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[: round(0.9 * len(zoo.others))]
+        rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[: zoo.drawn]
 
         def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
             return fine_tuned(base, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
 
         yield "innocent", f"{base} {number + 1}", make
-    for name, theft in STEALING.items():
+    for name, theft in STEALING.items() if zoo.half != CHECK else ():
         images = zoo.own if theft.needs == "data" else zoo.others
         budgets = QUESTIONS[zoo.data] if name in BUDGETED else QUESTIONS[zoo.data][1:]
         for budget in budgets if theft.needs == "answers" else (0,):
