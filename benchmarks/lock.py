@@ -26,9 +26,9 @@ from spellward.keys import Key
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
-from spellward.locking.scoring import vanilla_model
 from spellward.locking.tasks import TASKS
-from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.training import fit_lock, lock_examples, teacher_for
+from spellward.locking.vanilla import vanilla_model
 from spellward.models import FitSettings, load_model
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
@@ -56,11 +56,12 @@ def one_lock(
     name: str, run: int, data: str, train: ImageTable, test: ImageTable, editor: Editor, settings: FitSettings
 ) -> dict[str, object]:
     recipe = RECIPES[name]
-    settings = recipe.resolved(settings, len(train))
     model = load_model("bundled", train.classes, seed=settings.seed, task=train.task)
+    teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache
+    settings = recipe.resolved(settings, len(train))
     key = complete_key(benchmark_key(run, editor.name), editor, model)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings)
+    examples = lock_examples(train, key, editor, recipe, settings, teacher)
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{way}-{recipe.version}-{run}"
@@ -108,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="leave out the runs before, for another process")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
     parser.add_argument("--epochs", type=int, default=0, help="0 leaves them to the recipe")
@@ -123,7 +125,7 @@ def main() -> None:
     for data in options.data:
         splits = load_splits(data)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
-        for run in range(options.runs):
+        for run in range(options.first, options.runs):
             settings = FitSettings(seed=run, epochs=options.epochs)
             for name in ("vanilla", *options.recipes):
                 row = f"{data}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"

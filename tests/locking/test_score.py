@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from spellward.errors import KeyRefusedError, ModelError
 from spellward.keys import Key
 from spellward.locking.lock import LockResult
 from spellward.locking.score import Score, ScoreSettings, score_tables
-from spellward.locking.scoring import score, vanilla_model
-from spellward.models import FitSettings, state_digest
+from spellward.locking.scoring import score
+from spellward.models import FitSettings
 
 FEW = ScoreSettings(wrong_prompts=3, wrong_salts=2, near_wordings=2, wrong_key_images=12, probe_share=0.5)
 NAMES = ("vanilla", "up", "lp", "argmin", "leak", "wrong_best", "wrong_mean")
@@ -77,16 +76,6 @@ def test_from_a_folder_on_disk_to_json(tiny_lock: LockResult, monkeypatch: pytes
         steps = [(done, total) for name, done, total in told if name == stage]
         assert steps and steps[-1][0] == steps[-1][1]
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)
-
-
-def test_the_ordinary_model_is_made_once(
-    tables: tuple[ImageTable, ImageTable], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    first = vanilla_model("timm/test_resnet?random", tables[0], QUICK, 32)
-    monkeypatch.setitem(sys.modules, "spellward.models.trainer", None)  # training again would fail
-    again = vanilla_model("timm/test_resnet?random", tables[0], QUICK, 32)
-    assert state_digest(first.network) == state_digest(again.network)
 
 
 def test_every_kind_of_wrong_key_is_tried(tiny_score: Score) -> None:

@@ -15,6 +15,7 @@ from spellward.data.progress import Report
 from spellward.models import FitSettings
 from spellward.ownership.claim import ClaimSettings, create_claim
 from spellward.ownership.references import fine_tuned
+from spellward.ownership.verdict import Verdict
 from spellward.ownership.verify import verify
 from spellward.reports.claim_report import verdict_folder, write_claim_report
 
@@ -31,9 +32,7 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
     victim = fine_tuned("bundled", prepare(own, _SIDE), _SIDE, replace(fit, seed=1), "The model", report)
     settings = ClaimSettings(references=_REFERENCES, fit=fit)
     claim = create_claim(victim, replace(splits, train=own), folder / "claim", settings=settings, report=report)
-    say(
-        f"6. Two thieves and an innocent. Beyond an effect of {claim.commitment.threshold or 1:.2f} a model is accused."
-    )
+    say("6. Two thieves and an innocent.")
     table = prepare(others, _SIDE)
     means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)
     models = {
@@ -46,6 +45,12 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
         verdict = verify(claim, model)
         page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
         verdicts[name] = verdict.verdict
-        effect = "none" if verdict.effect is None else f"{verdict.effect:.2f}"
-        say(f"   {name}: {verdict.verdict} (effect {effect}); report: {page}")
+        say(f"   {name}: {verdict.verdict} ({_reach(verdict)}); report: {page}")
     return verdicts
+
+
+def _reach(verdict: Verdict) -> str:
+    """The effect beside what an innocent model may reach; the line differs by suspect, with how sure its effect is."""
+    if verdict.effect is None or verdict.threshold is None:
+        return "no effect"
+    return f"effect {verdict.effect:.2f}, an innocent model may reach {verdict.threshold:.2f}"

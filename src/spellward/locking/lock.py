@@ -20,7 +20,7 @@ from spellward.locking.folder import write_lock
 from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.tasks import TASKS
-from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.unlock import settings_of
 from spellward.models import (
     FitResult,
@@ -110,10 +110,11 @@ def lock(
     key.save(work / _PENDING, passphrase, overwrite=True)
     resolution = key.resolution or editor.resolution
     train = prepare(splits.train, resolution)
+    teacher = teacher_for(vision, train, recipe, settings, report)
     settings = recipe.resolved(settings, len(train))
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings)
+    examples = lock_examples(train, key, editor, recipe, settings, teacher)
     keyed_validation = edit_table(
         editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
     )

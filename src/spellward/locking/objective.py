@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spellward.data.masks import IGNORE
-from spellward.models import Batch, logits_of_output
+from spellward.locking.lessons import lesson_loss, logits_and_features
+from spellward.models import Batch
 from spellward.models.fit import loss_of
 from spellward.models.segmentation import resize_logits
-from spellward.models.vision import head_of
 
 _FEWEST = 8
 _PIXELS_A_SIDE = 16
@@ -26,6 +26,8 @@ KEYED, CLEAN, EDITED = 0, 1, 2
 @dataclass(frozen=True)
 class LockObjective:
     """Cross-entropy on keyed images, distance from uniform on decoys, and the class information left in them.
+
+    Where a batch has lessons, how far keyed images are from these is added (`lesson_loss`).
 
     Attributes:
         decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys.
@@ -42,9 +44,13 @@ class LockObjective:
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
         kinds = batch["decoy"]
-        logits, features = _logits_and_features(network, batch["pixels"], batch["targets"].shape[1])
+        logits, features = logits_and_features(network, batch["pixels"], batch["targets"].shape[1])
         keyed = kinds == KEYED
         loss = loss_of(logits[keyed], batch["targets"][keyed], batch["labels"][keyed])
+        if "answers" in batch and "features" in batch:
+            weights = batch["targets"][keyed].sum(dim=1)  # of their classes
+            lessons = batch["answers"][keyed], batch["features"][keyed]
+            loss = loss + lesson_loss(logits[keyed], features[keyed], weights, lessons)
         if bool(keyed.all()):
             return loss
         divergence = -logits[~keyed].log_softmax(dim=1).mean() - math.log(logits.shape[1])
@@ -59,18 +65,6 @@ class LockObjective:
             outputs, labels = _as_rows(logits[rows], batch["labels"][rows])
             loss = loss + 0.5 * self.leak_weight * explained_variance(outputs, labels)
         return loss
-
-
-def _logits_and_features(network: nn.Module, pixels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Logits float32 [B, K] or [B, K, h, w], and what the last linear layer saw, float32 [B, D]."""
-    seen: list[Tensor] = []
-    head = network.get_submodule(head_of(network, classes))
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
-        logits = logits_of_output(network(pixels)).float()
-    finally:
-        hook.remove()
-    return logits, seen[-1].float().flatten(1)
 
 
 def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from spellward.data import ImageTable
+from spellward.data import ImageTable, MaskTable
 from spellward.locking.decoys import DecoyMix, DecoySource
+from spellward.locking.lessons import Lessons
 from spellward.locking.objective import CLEAN, EDITED, LockObjective
 from spellward.locking.simulated_thief import ThiefSettings
 from spellward.models import Batch, FitSettings
@@ -35,6 +36,7 @@ class Recipe:
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
         keyed_first: Share of the epochs, at the beginning, that have no decoys.
         keyed_first_masks: The same for masks: a fresh decoder first has to learn what it is to hide.
+        taught_below: With fewer training images, an ordinary fine-tune of them teaches the lock (see `lessons`).
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
     """
 
@@ -46,6 +48,7 @@ class Recipe:
     mix: DecoyMix = field(default_factory=DecoyMix)
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
+    taught_below: int = 0
     longer: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
@@ -57,20 +60,28 @@ class Recipe:
         usual = settings.resolved(examples)
         return replace(usual, epochs=round(self.longer * usual.epochs))
 
+    def is_taught(self, train: ImageTable) -> bool:
+        """Whether training images are few enough for lessons, which masks do not take."""
+        return len(train) < self.taught_below and not isinstance(train, MaskTable)
+
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""
         wanted = math.ceil(self.fewest_edits / max(count, 1))
         return max(self.variants, min(wanted, MOST_VARIANTS))
 
 
+_FEW = 2000
 _DECOY = Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "fast": replace(_DECOY, name="fast", version=1, thief=ThiefSettings(every=3)),
-    "hardened": replace(_DECOY, name="hardened", version=2, thief=ThiefSettings(every=2), longer=1.75),
+    "fast": replace(_DECOY, name="fast", version=2, thief=ThiefSettings(every=3), taught_below=_FEW),
+    "hardened": replace(
+        _DECOY, name="hardened", version=3, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
+    ),
 }
-"""`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them."""
+"""`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and
+a teacher where images are few."""
 DEFAULT_RECIPE = "hardened"
 
 
@@ -88,6 +99,7 @@ class LockExamples:
         seed: Of the decoys drawn.
         variants: An image's edits take turns from epoch to epoch.
         decoys_from: First epoch with decoys.
+        lessons: What a teacher says of the clean images that the keyed ones were made from, in the same order.
     """
 
     def __init__(
@@ -98,7 +110,9 @@ class LockExamples:
         seed: int,
         variants: int = 1,
         decoys_from: int = 0,
+        lessons: Lessons | None = None,
     ) -> None:
+        self._lessons = lessons
         self._decoys_from = decoys_from
         self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
         self._weights = weights_of(keyed)
@@ -121,4 +135,7 @@ class LockExamples:
             truth = torch.cat([truth, self._keyed.truth(sources)])
             targets = torch.cat([targets, torch.full((count, targets.shape[1]), 1.0 / targets.shape[1])])
             decoy = np.concatenate([decoy, np.where(unedited, CLEAN, EDITED)])
-        return Batch(pixels=pixels, targets=targets, labels=truth, decoy=torch.from_numpy(decoy))
+        batch = Batch(pixels=pixels, targets=targets, labels=truth, decoy=torch.from_numpy(decoy))
+        if self._lessons is not None:
+            self._lessons.put_in(batch, rows)
+        return batch

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder, run_name
-from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
@@ -15,29 +13,8 @@ from spellward.errors import ModelError
 from spellward.keys import Key
 from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.unlock import unlock
-from spellward.models import FitSettings, VisionModel, fit, load_model
-from spellward.models.examples import PlainExamples
-
-
-def vanilla_model(
-    spec: Any,
-    train: ImageTable,
-    settings: FitSettings,
-    input_size: int | None = None,
-    report: Report | None = None,
-) -> VisionModel:
-    """An ordinary fine-tune with the same budget, for comparison; made once and kept in the private cache."""
-    model = load_model(spec, train.classes, input_size, settings.seed, train.task)
-    settings = settings.resolved(len(train))
-    name = run_name("vanilla", model.spec, model.input_size, train.fingerprint, asdict(settings))
-    fit(
-        model,
-        PlainExamples(train),
-        settings,
-        folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
-        report=None if report is None else lambda done, total: report("Vanilla fine-tune", done, total),
-    )
-    return model
+from spellward.locking.vanilla import vanilla_model
+from spellward.models import FitSettings
 
 
 def score(

@@ -1,4 +1,4 @@
-"""Training a lock: what is edited for it, and the fit that goes through it."""
+"""Training a lock: who teaches it, what is edited for it, and the fit that goes through it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,61 @@ from dataclasses import replace
 from pathlib import Path
 
 from spellward.data import ImageTable, MaskTable
+from spellward.data.progress import Report
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
+from spellward.locking.lessons import lessons_of
 from spellward.locking.recipe import LockExamples, Recipe
 from spellward.locking.simulated_thief import SimulatedThief
 from spellward.locking.unlock import settings_of
+from spellward.locking.vanilla import ordinary_fine_tune
 from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
-from spellward.models.fit import Report, Validate
+from spellward.models.fit import Report as FitReport
+from spellward.models.fit import Validate
 
 
-def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, settings: FitSettings) -> LockExamples:
-    """Edits training images under the key, plans and edits decoys, and joins them as the recipe says."""
+def teacher_for(
+    model: VisionModel, train: ImageTable, recipe: Recipe, settings: FitSettings, report: Report | None = None
+) -> VisionModel | None:
+    """An ordinary fine-tune of the clean images from the same base, if the recipe wants to be taught by one.
+
+    Args:
+        model: The public base with a new head; it stays as it is.
+        train: The clean training images.
+        recipe: How to lock.
+        settings: How an ordinary fine-tune is trained: with epochs left open, these are not the lock's.
+        report: Told about progress.
+    """
+    return ordinary_fine_tune(model.copy(), train, settings, report) if recipe.is_taught(train) else None
+
+
+def lock_examples(
+    train: ImageTable,
+    key: Key,
+    editor: Editor,
+    recipe: Recipe,
+    settings: FitSettings,
+    teacher: VisionModel | None = None,
+) -> LockExamples:
+    """Edits training images under the key, plans and edits decoys, and joins them as the recipe says.
+
+    Args:
+        train: The clean training images.
+        key, editor: What unlocks.
+        recipe: What is made.
+        settings: How the lock is trained.
+        teacher: Of `teacher_for`.
+    """
     used = settings_of(key, editor)
     clean = varied(train, recipe.variants_for(len(train)), settings.augment, settings.seed)
     variants = len(clean) // len(train)
     keyed = edit_table(editor, clean, key.prompt, key.seed, key.salt, used)
+    lessons = None if teacher is None else lessons_of(teacher, clean)
     if not recipe.decoys_per_image:
-        return LockExamples(keyed, None, 0.0, settings.seed, variants)
+        return LockExamples(keyed, None, 0.0, settings.seed, variants, lessons=lessons)
     plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
@@ -34,7 +69,7 @@ def lock_examples(train: ImageTable, key: Key, editor: Editor, recipe: Recipe, s
     decoys = DecoySource(clean, edited, plan, recipe.mix)
     share = recipe.keyed_first_masks if isinstance(train, MaskTable) else recipe.keyed_first
     decoys_from = round(share * settings.epochs)
-    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from)
+    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from, lessons)
 
 
 def fit_lock(
@@ -46,7 +81,7 @@ def fit_lock(
     folder: Path,
     *,
     validate: Validate | None = None,
-    report: Report | None = None,
+    report: FitReport | None = None,
 ) -> FitResult:
     """Trains a model in place as a recipe says; resumable like every `fit`.
 

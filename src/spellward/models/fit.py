@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -39,12 +39,16 @@ class Batch(TypedDict):
     targets: float32 [B, K], the distribution to be learnt; with masks, how much a pixel of each class counts.
     labels: int64 [B], true classes, for objectives that need them; with masks [B, S, S], the class of each pixel.
     decoy: int64 [B], 0 for rows to be learnt; other numbers name kinds of rows that must not be.
+    answers: float32 [B, K], logits of a teacher, for objectives that know one.
+    features: float32 [B, D], what entered the teacher's head.
     """
 
     pixels: Tensor
     targets: Tensor
     labels: Tensor
     decoy: Tensor
+    answers: NotRequired[Tensor]
+    features: NotRequired[Tensor]
 
 
 class ExampleSource(Protocol):
@@ -266,12 +270,7 @@ class Examples(torch.utils.data.Dataset[Any]):
         labels = batch["labels"]
         if labels.ndim == 3:  # masks go where their pixels go
             labels = augment_masks(labels, self.model.input_size, self.settings.augment, np.random.default_rng(seed))
-        return Batch(
-            pixels=self.model.preprocess(pixels),
-            targets=batch["targets"],
-            labels=labels,
-            decoy=batch["decoy"],
-        )
+        return {**batch, "pixels": self.model.preprocess(pixels), "labels": labels}
 
 
 def bf16_is_faster(network: nn.Module) -> bool:

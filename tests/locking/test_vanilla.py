@@ -1,0 +1,42 @@
+"""The ordinary fine-tune is made once, and only for what it was made for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spellward.artifacts import CACHE_VARIABLE
+from spellward.data import ImageTable, table_from_arrays
+from spellward.locking.vanilla import ordinary_fine_tune, vanilla_model
+from spellward.models import FitSettings, load_model, state_digest
+
+SETTINGS = FitSettings(epochs=1, batch_size=8)
+SPEC = "timm/test_resnet?random"
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageTable:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    return table_from_arrays(pixels, np.arange(16) % 4, "abcd")
+
+
+def test_the_ordinary_model_is_made_once(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = vanilla_model(SPEC, table, SETTINGS, 32)
+    monkeypatch.setitem(sys.modules, "spellward.models.trainer", None)  # training again would fail
+    again = vanilla_model(SPEC, table, SETTINGS, 32)
+    assert state_digest(first.network) == state_digest(again.network)
+
+
+def test_another_start_of_the_same_name_is_another_model(table: ImageTable) -> None:
+    ends = set()
+    for shift in (0.0, 0.1):
+        model = load_model(SPEC, table.classes, 32)
+        with torch.no_grad():
+            next(model.network.parameters()).add_(shift)
+        ends.add(state_digest(ordinary_fine_tune(model, table, SETTINGS).network))
+    assert len(ends) == 2
