@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-suggest bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-suggest bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -59,6 +59,9 @@ bench-objects: $(STAMP) ## How well the object editor keeps off the foreground
 
 bench-ownership: $(STAMP) ## A zoo of stolen and innocent models (needs Debian's dataset-fashion-mnist)
 	$(PYTHON) benchmarks/ownership.py
+
+bench-locked-claim: $(STAMP) ## A claim on a locked model, and its thieves (needs Debian's dataset-fashion-mnist)
+	$(PYTHON) benchmarks/locked_claim.py
 
 bench-memory: $(STAMP) ## Peak memory of a lock, by the number of images
 	$(PYTHON) benchmarks/memory.py

@@ -72,3 +72,40 @@ def test_a_claim_that_was_altered_ends_with_its_exit_code(place: Path, capsys: p
 @pytest.mark.parametrize("arguments", [[], ["--suspect", "x.npy", "--export-probes", "y"]])
 def test_one_of_suspect_and_export_is_needed(arguments: list[str], place: Path) -> None:
     assert runner.invoke(app, ["verify", str(place / "claim"), *arguments]).exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def locked(place: Path) -> Path:
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(place / "cache"))
+    arguments = ["lock", place / "photos", "--spell", "zanzibar brocade", "-m", SPEC, "--recipe", "edited-only"]
+    arguments += ["--epochs", 40, "--learning-rate", 0.005, "--batch-size", 16, "--size", 32]
+    arguments += ["-o", place / "locked", "--json"]
+    done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    patch.undo()
+    return place / "locked"
+
+
+@pytest.mark.slow
+def test_a_locked_model_is_claimed_and_verified_with_its_key(
+    place: Path, locked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(place / "cache"))
+    words = [str(one) for one in ("claim", locked, place / "photos", "-o", place / "keyed")]
+    refused = runner.invoke(app, words)
+    assert refused.exit_code == 2 and "--key" in refused.output
+    key = ["--key", f"{locked}.key"]
+    options = [*key, "--references", "8", "--probes", "60", "--base", SPEC, "--epochs", "40", "--json"]
+    done = runner.invoke(app, [*words, *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    for path in [*(place / "keyed").iterdir(), place / "keyed.signing-key.pem"]:
+        assert b"zanzibar" not in path.read_bytes()
+    thief = place / "thief"  # the weights alone, as they would turn up elsewhere
+    thief.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (thief / name).write_bytes((locked / name).read_bytes())
+    for suspect in (locked, thief):
+        done = runner.invoke(app, ["verify", str(place / "keyed"), "-s", str(suspect), *key, "--json"])
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["verdict"] == "stolen"

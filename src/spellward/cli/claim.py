@@ -9,7 +9,7 @@ import typer
 
 from spellward.cli import options
 from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, QuietOption, SeedOption, examples
+from spellward.cli.options import JsonOption, OwnKeyOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -20,12 +20,14 @@ app = typer.Typer()
     epilog=examples(
         "spellward claim victim/ photos/ -o claim/",
         "spellward claim victim/ photos/ -o claim/ --references 12",
+        "spellward claim locked/ photos/ --key locked.key -o claim/   # what a locked model does with its key",
     ),
 )
 def claim_command(
     victim: Annotated[str, typer.Argument(help="Your model: a checkpoint folder or Hub id.", show_default=False)],
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the claim; keep it private.")],
+    key: OwnKeyOption = None,
     references: Annotated[
         int, typer.Option("--references", min=1, help="Independent models to train; more give more power.")
     ] = 8,
@@ -55,10 +57,13 @@ def claim_command(
     quiet: QuietOption = False,
 ) -> None:
     """Claim a model: train references, choose probes, and sign what a verdict will rest on."""
+    from spellward.locking.folder import LOCK_FILE
     from spellward.models import FitSettings
     from spellward.ownership.claim import ClaimSettings, create_claim
     from spellward.ownership.references import BASES
 
+    if key is None and (Path(victim) / LOCK_FILE).is_file():
+        raise typer.BadParameter("This model is locked and says nothing about clean images. Give its key with --key.")
     settings = ClaimSettings(
         references=references,
         probes=probes,
@@ -70,7 +75,8 @@ def claim_command(
         fit=FitSettings(epochs=epochs or 0),
     )
     with stages(quiet or as_json) as report:
-        claim = create_claim(victim, data, output, settings=settings, signing_key=signing_key, report=report)
+        model = victim if key is None else options.behind_key(victim, key)
+        claim = create_claim(model, data, output, settings=settings, signing_key=signing_key, report=report)
     options.print_record(
         {
             "claim": str(claim.folder),

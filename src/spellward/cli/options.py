@@ -16,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from spellward.keys import Key
+    from spellward.locking.unlock import UnlockedModel
 
 PASSPHRASE_VARIABLE = "SPELLWARD_PASSPHRASE"
 NEW_PASSPHRASE_VARIABLE = "SPELLWARD_NEW_PASSPHRASE"
@@ -26,6 +27,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print a single JSON ob
 KeyOption = Annotated[
     Path,
     typer.Option("--key", "-k", help=f"Key file; the passphrase comes from {PASSPHRASE_VARIABLE} or is asked for."),
+]
+OwnKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", "-k", help=f"Key file of a locked model; passphrase from {PASSPHRASE_VARIABLE} or asked for."
+    ),
 ]
 KeyArgument = Annotated[Path, typer.Argument(help="Key file.", show_default=False)]
 ModelArgument = Annotated[Path, typer.Argument(help="Locked folder.", show_default=False)]
@@ -84,6 +91,20 @@ def load_key(path: Path, passphrase_file: Path | None = None) -> Key:
         KeyRefusedError: If the file is no key, or the passphrase is missing or wrong.
     """
     return load_key_and_passphrase(path, passphrase_file)[0]
+
+
+def behind_key(model: str, key: Path) -> UnlockedModel:
+    """A checkpoint with a key in front, whether or not it still is the folder that `lock` wrote: a thief's is not.
+
+    Raises:
+        KeyRefusedError, ArtifactError, ModelError: If key or checkpoint cannot be used, or do not belong together.
+    """
+    from spellward.locking.folder import LOCK_FILE
+    from spellward.locking.unlock import unlock
+    from spellward.models import load_checkpoint
+
+    folder = Path(model)
+    return unlock(folder if (folder / LOCK_FILE).is_file() else load_checkpoint(model), load_key(key))
 
 
 def load_key_and_passphrase(path: Path, passphrase_file: Path | None = None) -> tuple[Key, str | None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spellward.cli import options
-from spellward.cli.options import JsonOption, examples
+from spellward.cli.options import JsonOption, OwnKeyOption, examples
 
 app = typer.Typer()
 
@@ -20,6 +20,7 @@ app = typer.Typer()
         "spellward verify claim/ --suspect model.onnx --json",
         "spellward verify claim/ --export-probes to-ask/   # then record the answers as answers.npy",
         "spellward verify claim/ --suspect answers.npy",
+        "spellward verify claim/ --suspect thief/ --key locked.key   # a copy that is still locked",
     ),
 )
 def verify_command(
@@ -28,6 +29,7 @@ def verify_command(
         str | None,
         typer.Option("--suspect", "-s", help="Checkpoint folder, .onnx file, or recorded outputs (.npy, .npz, .csv)."),
     ] = None,
+    key: OwnKeyOption = None,
     method: Annotated[
         str, typer.Option("--method", help="spellward, or a baseline: holmes, dataset-inference, akh, agreement.")
     ] = "spellward",
@@ -57,7 +59,8 @@ def verify_command(
         options.print_record({"probes": str(export_probes(opened, export)), "count": len(opened.probes)}, as_json)
         return
     assert suspect is not None
-    verdict = verify(opened, suspect, method=method, match_classes=match_classes)
+    asked = suspect if key is None else options.behind_key(suspect, key)
+    verdict = verify(opened, asked, method=method, match_classes=match_classes)
     page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect))
     record = verdict.to_record()
     if as_json:

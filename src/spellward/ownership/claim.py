@@ -43,7 +43,7 @@ from spellward.ownership.outputs import Floats, load_outputs
 from spellward.ownership.probes import MIXTURES_PER_PROBE, candidates, choose, reserved_rows
 from spellward.ownership.references import BASES, train_references
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
-from spellward.ownership.suspects import open_model
+from spellward.ownership.suspects import Unlocked, open_model
 
 PROBES_FILE, VICTIM_FILE, POISONED_FILE = "probes.safetensors", "victim.npy", "poisoned.npy"
 SIGNING_SUFFIX = ".signing-key.pem"
@@ -115,9 +115,11 @@ def create_claim(
     """Makes a claim on a model; a run that was killed goes on where it stood.
 
     Args:
-        victim: The owner's model: a checkpoint folder, a `VisionModel`, or a module.
+        victim: The owner's model: a checkpoint folder, a `VisionModel`, or a module; a locked one as `unlock` gives it,
+            with its key. Then references see clean images and the victim sees them edited, so the claim is about what
+            the model does with its key. Probes stay clean: nothing edited is written.
         data: The private data source it was trained on, or `Splits` (the training split counts),
-            or an `ImageTable` of it at the model's input size.
+            or an `ImageTable` of it at the model's input size (the key's resolution, of a locked model).
         output: Folder for the claim.
         settings: How.
         signing_key: Ed25519 key in PEM; one is made at OUTPUT.signing-key.pem if not given.
@@ -133,16 +135,20 @@ def create_claim(
     key = read_signing_key(Path(signing_key)) if signing_key else None
     if not isinstance(data, ImageTable | Splits):
         data = load_splits(data, seed=settings.seed)
-    model = open_model(victim, data.classes)
+    unlocked = victim if isinstance(victim, Unlocked) else None
+    if unlocked is not None and settings.shadows:
+        raise DataError("The shadows of Holmes are made from a model as it is; a locked one has none. Leave them out.")
+    model = open_model(victim if unlocked is None else unlocked.model, data.classes)
     if model.classes != data.classes:
         raise ModelError("The model has other classes than the data. Claim it with the data it was trained on.")
-    private = prepare(data.train, model.input_size) if isinstance(data, Splits) else data
-    probes, outputs, poisoned = _evidence(model, private, settings, report)
+    size = model.input_size if unlocked is None else unlocked.resolution
+    private = prepare(data.train, size) if isinstance(data, Splits) else data
+    probes, outputs, poisoned = _evidence(model, private, settings, report, unlocked)
     return _publish(output, probes, outputs, poisoned, data.classes, settings, key)
 
 
 def _evidence(
-    victim: VisionModel, private: ImageTable, settings: ClaimSettings, report: Report | None
+    victim: VisionModel, private: ImageTable, settings: ClaimSettings, report: Report | None, unlocked: Unlocked | None
 ) -> tuple[Tensor, list[np.ndarray], np.ndarray | None]:
     """Probes, and the outputs of victim and references (and of the poisoned shadow) on them."""
     reserved = reserved_rows(private, settings.probes, settings.seed)
@@ -151,7 +157,7 @@ def _evidence(
     pool = candidates(private.subset(reserved), mixtures, settings.private_images, settings.seed)
     size = victim.input_size
     fit = FitSettings(**{**settings.fit.__dict__, "seed": settings.seed})
-    outputs = [victim.logits(pool)]
+    outputs = [victim.logits(pool if unlocked is None else unlocked.edited(pool))]
     poisoned = None
     if settings.shadows:
         order = by_loss(victim, private)

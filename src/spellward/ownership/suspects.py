@@ -1,4 +1,4 @@
-"""Suspects of any kind: a checkpoint, an ONNX file, recorded outputs, or a Python callable."""
+"""Suspects of any kind: a checkpoint, an ONNX file, recorded outputs, a callable, or a locked model with its key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -18,6 +18,20 @@ from spellward.models.checkpoint import CLASSIFICATION
 from spellward.ownership.outputs import load_outputs
 
 _ONNX_BATCH = 64
+
+
+@runtime_checkable
+class Unlocked(Protocol):
+    """A locked model with its key in front, as `spellward.unlock` gives it: it edits, then answers."""
+
+    model: VisionModel
+
+    @property
+    def resolution(self) -> int:
+        """Side at which images are edited, in pixels."""
+
+    def edited(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, S, S] in and out."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,9 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
     """Asks a suspect of any kind about the probes.
 
     Args:
-        suspect: A `VisionModel` or module; a callable from uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or
-            the path of a checkpoint folder, an `.onnx` file, or recorded outputs (`.npy`, `.npz`, `.csv`).
+        suspect: A `VisionModel` or module; an `Unlocked` model, which is asked through its key; a callable from
+            uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or the path of a checkpoint folder, an `.onnx` file,
+            or recorded outputs (`.npy`, `.npz`, `.csv`).
         probes: uint8 [N, 3, S, S].
         classes: The victim's.
 
@@ -69,6 +84,8 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
 
 def kind_of(suspect: Any) -> str:
     """Which entry of `SUSPECTS` a suspect is for."""
+    if isinstance(suspect, Unlocked):
+        return "unlocked"
     if isinstance(suspect, (VisionModel, nn.Module)):
         return "model"
     if callable(suspect):
@@ -82,6 +99,11 @@ def kind_of(suspect: Any) -> str:
 def _model(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
     model = open_model(suspect, classes)
     return Answers(model.logits(probes), model.classes, "model")
+
+
+def _unlocked(suspect: Unlocked, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+    model = open_model(suspect.model, classes)
+    return Answers(model.logits(suspect.edited(probes)), model.classes, "unlocked")
 
 
 def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...]) -> Answers:
@@ -123,6 +145,7 @@ def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
 
 SUSPECTS: dict[str, Callable[[Any, Tensor, tuple[str, ...]], Answers]] = {
     "model": _model,
+    "unlocked": _unlocked,
     "callable": _callable,
     "recorded": _recorded,
     "onnx": _onnx,
