@@ -25,11 +25,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(folder / "photos")
     save_checkpoint(train_victim(photos), folder / "victim")
     save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
-    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 8, "--probes", 60]
+    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 12, "--probes", 60]
     arguments += ["--base", SPEC, "--epochs", 40, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["references"] == 8
+    assert json.loads(done.stdout)["references"] == 12
     patch.undo()
     return folder
 
@@ -96,7 +96,7 @@ def test_a_locked_model_is_claimed_and_verified_with_its_key(
     refused = runner.invoke(app, words)
     assert refused.exit_code == 2 and "--key" in refused.output
     key = ["--key", f"{locked}.key"]
-    options = [*key, "--references", "8", "--probes", "60", "--base", SPEC, "--epochs", "40", "--json"]
+    options = [*key, "--references", "12", "--probes", "60", "--base", SPEC, "--epochs", "40", "--json"]
     done = runner.invoke(app, [*words, *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     for path in [*(place / "keyed").iterdir(), place / "keyed.signing-key.pem"]:

@@ -61,8 +61,10 @@ def claim_command(
     from spellward.models import FitSettings
     from spellward.ownership.claim import ClaimSettings, create_claim
     from spellward.ownership.references import BASES
+    from spellward.ownership.suspects import open_model
 
     if key is None and (Path(victim) / LOCK_FILE).is_file():
+        open_model(victim, ())  # one that gives masks is refused for that: no key would help
         raise typer.BadParameter("This model is locked and says nothing about clean images. Give its key with --key.")
     settings = ClaimSettings(
         references=references,
