@@ -22,11 +22,15 @@ from spellward.ownership.judge import judge
 def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -> None:
     commitment = claim.commitment
     assert claim.probes.shape == (60, 3, 32, 32) and claim.probes.dtype == torch.uint8
-    assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 8
+    assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 12
     assert np.allclose(claim.victim, victim.logits(claim.probes), atol=1e-5)
     expected = judge(claim.victim, claim.references, claim.victim, alpha=commitment.alpha, seed=commitment.seed)
     assert commitment.threshold == expected.threshold
-    assert set(commitment.files) == {"probes.safetensors", "victim.npy", *(f"reference-0{n}.npy" for n in range(1, 9))}
+    assert set(commitment.files) == {
+        "probes.safetensors",
+        "victim.npy",
+        *(f"reference-{n:02}.npy" for n in range(1, 13)),
+    }
 
 
 def test_claim_and_signing_key_are_private(claim: Claim) -> None:
@@ -61,7 +65,7 @@ def test_a_killed_claim_goes_on_with_the_references_it_has(victim: VisionModel, 
     parts = create_claim(
         victim, photos, tmp_path / "claim", settings=settings, report=lambda name, *_: seen.append(name)
     )
-    assert not [name for name in seen if name.startswith(("Reference 1", "Reference 2"))]
+    assert not [name for name in seen if name.startswith(("Reference 1 ", "Reference 2 "))]
     whole = create_claim(victim, photos, tmp_path / "whole", settings=settings)
     assert parts.commitment.files == whole.commitment.files
 
@@ -108,6 +112,6 @@ def test_a_folder_with_a_gap_is_refused(name: str, claim: Claim, tmp_path: Path)
 
 def test_a_file_that_came_in_is_refused(claim: Claim, tmp_path: Path) -> None:
     shutil.copytree(claim.folder, tmp_path / "claim")
-    (tmp_path / "claim" / "reference-09.npy").write_bytes(b"")
+    (tmp_path / "claim" / "reference-13.npy").write_bytes(b"")
     with pytest.raises(ArtifactError, match="was not there"):
         load_claim(tmp_path / "claim")
