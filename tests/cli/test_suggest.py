@@ -22,7 +22,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_table_and_a_page(photos: Path, tmp_path: Path) -> None:
     page = tmp_path / "spells.html"
-    words = ["suggest", str(photos), "--n", "2", "--spell", "a <b>dragon</b>", "--size", "32", "-o", str(page)]
+    words = ["suggest", str(photos), "--n", "2", "--spell", "a <b>dragon</b>", "--size", "32"]
+    words += ["--strength", "0.4", "-o", str(page)]
     result = runner.invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "a <b>dragon</b>" in result.stdout
@@ -46,3 +47,4 @@ def test_wrong_words_end_with_one_sentence(tmp_path: Path) -> None:
     assert runner.invoke(app, ["suggest", str(tmp_path / "nothing")]).exit_code != 0
     assert runner.invoke(app, ["suggest", "sample:fashion", "--n", "0"]).exit_code == 2
     assert runner.invoke(app, ["suggest", "sample:fashion", "--recipe", "none"]).exit_code == 2
+    assert runner.invoke(app, ["suggest", "sample:fashion", "--strength", "1.5"]).exit_code == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from spellward.artifacts import CACHE_VARIABLE, cache_root
 from spellward.attacks.unlocking.dictionary import DICTIONARY
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import DataError
-from spellward.locking.candidates import VOCABULARY, candidate_prompts
+from spellward.locking.candidates import STRENGTHS, VOCABULARY, Candidate, candidate_prompts, candidates
 from spellward.locking.decoys import DECOY_PROMPTS
-from spellward.locking.forecast import GAINS, forecast
+from spellward.locking.forecast import GAINS, INPUTS, Line, forecast
 from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES
-from spellward.locking.suggest import SHOWN, SpellBench, suggest
+from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures
+from spellward.locking.suggest import suggest
 from spellward.models import load_model
 
 
@@ -43,6 +44,10 @@ class Wrecker(Editor):
         return "wrecker"
 
 
+SEEN = SpellMeasures(0.3, 0.98, 0.6, 0.4, 0.0, 0.4, 0.07, 0.95, 3.0)
+STRONG = SpellMeasures(0.9, 0.9, 0.2, 1.2, 0.0, 1.0, 0.25, 0.6, 3.0)
+
+
 @pytest.fixture(scope="module")
 def bench() -> SpellBench:
     table = coloured(90, 0)
@@ -50,7 +55,7 @@ def bench() -> SpellBench:
 
 
 def test_measures_see_what_an_edit_does(bench: SpellBench) -> None:
-    nothing, tint, noise = (bench.measure(prompt)[0] for prompt in ("nothing", "tint", "noise"))
+    nothing, tint, noise = (bench.measure(Candidate(prompt, 1.0))[0] for prompt in ("nothing", "tint", "noise"))
     assert bench.known > 0.9
     assert (nothing.kept, nothing.crossed, nothing.change, nothing.distance) == pytest.approx((1, 1, 0, 0))
     assert nothing.edges == pytest.approx(1.0)
@@ -63,25 +68,54 @@ def test_measures_see_what_an_edit_does(bench: SpellBench) -> None:
 
 
 def test_measuring_twice_gives_the_same(bench: SpellBench) -> None:
-    first, second = (bench.measure("tint") for _ in range(2))
+    first, second = (bench.measure(Candidate("tint", 1.0)) for _ in range(2))
     assert replace(first[0], milliseconds=0.0) == replace(second[0], milliseconds=0.0)
     assert np.array_equal(first[1], second[1]) and first[2].shape == (SHOWN, 3, 32, 32)
 
 
+def test_a_weaker_blend_changes_less_and_is_recorded(bench: SpellBench) -> None:
+    weak, strong = (bench.measure(Candidate("noise", strength))[0] for strength in (0.2, 0.9))
+    assert (weak.strength, strong.strength) == (0.2, 0.9)
+    assert weak.change < strong.change and weak.distance < strong.distance and weak.crossed > strong.crossed
+
+
 @pytest.mark.parametrize("recipe", ["", *RECIPES])
 def test_the_forecast_scales_with_what_is_known_and_stays_a_share(recipe: str) -> None:
-    little, much, all_there_is = (forecast(known, 0.13, recipe) for known in (0.3, 0.7, 5.0))
-    assert much.up == pytest.approx(little.up * 0.7 / 0.3)
+    little, much, all_there_is = (forecast(SEEN, known, 0.05, recipe) for known in (0.5, 0.7, 50.0))
+    assert much.up == pytest.approx(little.up * 0.7 / 0.5)
     assert all_there_is.up == 1.0 and all_there_is.lp <= 1.0
+    assert forecast(SEEN, 0.0, 0.13, recipe).up == 0.13  # nobody does worse than guessing
     assert much.error > 0 and much.margin == much.up - much.lp
 
 
+@pytest.mark.parametrize("recipe", ["", "edited-only"])
+def test_spells_that_keep_the_content_are_forecast_a_higher_up(recipe: str) -> None:
+    weak, strong = (forecast(seen, 0.75, 0.1, recipe) for seen in (SEEN, STRONG))
+    assert weak.up > strong.up + 0.02 and weak.lp == strong.lp and weak.margin > strong.margin
+
+
+def test_a_line_is_a_mean_with_slopes_around_the_centres() -> None:
+    line = Line(0.5, (1.0, 2.0), (0.1, -0.2))
+    assert line.at((1.0, 2.0)) == 0.5
+    assert line.at((2.0, 4.0)) == pytest.approx(0.5 + 0.1 - 0.4)
+    assert set(INPUTS) <= {one.name for one in fields(SpellMeasures)}
+
+
 def test_decoys_are_forecast_to_leave_chance_and_the_gain_is_the_recipes() -> None:
-    default, published = forecast(0.7, 0.13), forecast(0.7, 0.13, "edited-only")
+    default, published = forecast(SEEN, 0.7, 0.13), forecast(SEEN, 0.7, 0.13, "edited-only")
     assert default.lp == 0.13 and published.lp > 0.13
-    assert default.up == published.up
-    assert default == forecast(0.7, 0.13, DEFAULT_RECIPE)
+    assert default.up == published.up and default.margin > published.margin
+    assert default == forecast(SEEN, 0.7, 0.13, DEFAULT_RECIPE)
     assert default.gain == GAINS[DEFAULT_RECIPE] and published.gain is None
+
+
+def test_own_spells_are_looked_at_with_every_strength_and_others_take_turns() -> None:
+    found = candidates(["a dragon", "a dragon"], 7, seed=3)
+    assert found[: len(STRENGTHS)] == [Candidate("a dragon", strength) for strength in STRENGTHS]
+    others = found[len(STRENGTHS) :]
+    assert len({one.prompt for one in others}) == 6
+    assert [one.strength for one in others] == [*STRENGTHS, STRENGTHS[0]]
+    assert [one.strength for one in candidates((), 3, strengths=(0.4,))] == [0.4] * 3
 
 
 def test_candidates_begin_with_the_users_own_and_never_repeat() -> None:
@@ -98,20 +132,23 @@ def test_candidates_begin_with_the_users_own_and_never_repeat() -> None:
     assert all("with a" in prompt for prompt in candidate_prompts(count=10, editor="object"))
 
 
-def test_suggest_ranks_by_distance_and_keeps_spells_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suggest_ranks_by_the_forecast_and_keeps_spells_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     spell = "zanzibar quicksilver brocade"
     steps: list[tuple[int, int]] = []
     found, clean = suggest(
         tiny_splits(60, 20),
         given=[spell],
-        count=3,
+        count=2,
+        strengths=(0.3, 0.8),
         input_size=32,
         report=lambda _, done, total: steps.append((done, total)),
     )
-    apart = [one.measures.apart for one in found]
-    assert apart == sorted(apart, reverse=True) and len(set(apart)) > 1
-    assert spell in {one.prompt for one in found} and len(found) == 3
+    margins = [one.forecast.margin for one in found]
+    assert margins == sorted(margins, reverse=True) and len(set(margins)) > 1
+    assert [one.measures.strength for one in found if one.prompt == spell].count(0.8) == 1 and len(found) == 3
     assert clean.shape == (SHOWN, 3, 64, 64) and steps[-1] == (3, 3)
     assert all(one.measures.apart > 0 for one in found)
     for folder, _, files in os.walk(cache_root()):

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 
 from spellward.locking.forecast import Forecast
-from spellward.locking.suggest import SHOWN, SpellMeasures, Suggestion
+from spellward.locking.spell_bench import SHOWN, SpellMeasures
+from spellward.locking.suggest import Suggestion
 from spellward.reports.suggest_report import write_suggest_report
 
 PICTURES = torch.zeros((SHOWN, 3, 8, 8), dtype=torch.uint8)
 FIRST = Suggestion(
     "a <i>dragon</i>",
-    SpellMeasures(0.91, 0.5, 0.62, 0.33, 0.44, 0.1, 0.8, 2.5),
+    SpellMeasures(0.35, 0.91, 0.5, 0.62, 0.33, 0.44, 0.1, 0.8, 2.5),
     Forecast(0.81, 0.32, 0.05, -0.217),
     PICTURES,
 )
@@ -28,7 +29,10 @@ def test_each_spell_has_a_row_of_pictures_and_figures(tmp_path: Path) -> None:
     assert page.count("data:image/png") == 3 * SHOWN
     assert page.index("dragon") < page.index("in thick fog")
     assert "a &lt;i&gt;dragon&lt;/i&gt;" in page and "<i>dragon" not in page
-    assert all(figure in page for figure in ("81 %", "32 %", "91 %", "0.62", "0.33", "0.44", "2.5", "-22 points"))
+    assert all(
+        figure in page
+        for figure in ("0.35", "81 %", "32 %", ">49<", "91 %", "0.62", "0.33", "0.44", "2.5", "-22 points")
+    )
     assert 'src="http' not in page and "owner alone" in page
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

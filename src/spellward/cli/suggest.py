@@ -21,6 +21,7 @@ app = typer.Typer()
     epilog=examples(
         "spellward suggest photos/ -o spells.html",
         'spellward suggest photos/ --spell "with oil pastel" --spell "in thick fog" --n 30',
+        "spellward suggest photos/ --strength 0.4 --strength 0.8",
         "spellward suggest photos/ --editor object",
     ),
 )
@@ -30,7 +31,12 @@ def suggest_command(
         str, typer.Option("--model", "-m", help="bundled, timm/NAME, torchvision/NAME, Hub id or checkpoint folder.")
     ] = "bundled",
     spell: Annotated[
-        list[str] | None, typer.Option("--spell", help="Look at this spell, too; may stand several times.")
+        list[str] | None,
+        typer.Option("--spell", help="Look at this spell at every strength, too; may stand several times."),
+    ] = None,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option("--strength", min=0.01, max=1.0, help="Blends to look at; may stand several times."),
     ] = None,
     count: Annotated[int, typer.Option("--n", min=1, help="How many spells to look at.")] = 20,
     editor: Annotated[
@@ -45,7 +51,7 @@ def suggest_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure spells on a few images, without training; ranked by how far each is from the others."""
+    """Measure spells on a few images, without training, and rank them by what a lock under each would reach."""
     from spellward.locking.recipe import RECIPES
     from spellward.locking.suggest import suggest
     from spellward.reports.suggest_report import write_suggest_report
@@ -61,6 +67,7 @@ def suggest_command(
             seed=seed,
             recipe=recipe,
             editor=editor,
+            strengths=strength or (),
             input_size=input_size,
             report=report,
         )
@@ -69,18 +76,20 @@ def suggest_command(
         rows = [{"spell": one.prompt, "forecast": asdict(one.forecast), **asdict(one.measures)} for one in found]
         options.print_record({"spells": rows, "report": str(page) if page else None}, True)
         return
-    typer.echo(f"{'spell':<44}{'UP':>7}{'LP':>7}{'±':>7}{'gain':>7}{'kept':>7}{'away':>7}{'apart':>7}{'ms':>7}")
+    typer.echo(
+        f"{'spell':<38}{'strength':>9}{'UP':>7}{'LP':>7}{'UP-LP':>7}{'±':>7}{'gain':>6}{'kept':>6}{'away':>6}{'ms':>6}"
+    )
     for one in found:
         seen, expected = one.measures, one.forecast
         gain = "?" if expected.gain is None else f"{100 * expected.gain:+.0f}"
         typer.echo(
-            f"{one.prompt[:42]:<44}{expected.up:>7.1%}{expected.lp:>7.1%}{expected.error:>7.1%}{gain:>7}"
-            f"{seen.kept:>7.0%}{seen.distance:>7.2f}{seen.apart:>7.2f}{seen.milliseconds:>7.1f}"
+            f"{one.prompt[:36]:<38}{seen.strength:>9.2f}{expected.up:>7.1%}{expected.lp:>7.1%}{expected.margin:>7.1%}"
+            f"{expected.error:>7.1%}{gain:>6}{seen.kept:>6.0%}{seen.distance:>6.2f}{seen.milliseconds:>6.1f}"
         )
     options.hint(
-        "UP, LP (± the error of their difference) and a fine-tuning thief's gain in points are what small locks "
-        "reached, whatever the spell: no measure has been found that tells good spells from bad. Kept: content that "
-        "survives the edit; away and apart: distance from clean images and from the nearest other spell.",
+        "UP and LP are forecast for the recipe, LP the same for every spell; spells are ranked by UP minus LP, ± its "
+        "typical error. Lock with the same --strength. Gain: a fine-tuning thief's, in points, whatever the spell. "
+        "Kept: content that survives the edit; away: distance from clean images.",
         quiet,
     )
     if page:

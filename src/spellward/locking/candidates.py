@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from spellward.editors.objects.sprites import OBJECTS
 from spellward.errors import DataError
 from spellward.locking.decoys import random_words
+
+STRENGTHS: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7, 0.9)
+"""Blends that spells are looked at with: how strong an edit is decides more than its words do."""
 
 VOCABULARY: tuple[str, ...] = (
     "with oil pastel",
@@ -72,6 +76,36 @@ VOCABULARY: tuple[str, ...] = (
     "behind a lace curtain",
     "overgrown with ivy",
 )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A spell to look at: words, and the strength they are blended in with, in (0, 1]."""
+
+    prompt: str
+    strength: float
+
+
+def candidates(
+    given: Sequence[str] = (),
+    count: int = 20,
+    seed: int = 0,
+    editor: str = "mini",
+    strengths: Sequence[float] = STRENGTHS,
+) -> list[Candidate]:
+    """The user's own spells at every strength, and others at one strength each, in turns.
+
+    Args:
+        given, count, seed, editor: See `candidate_prompts`.
+        strengths: What to try, each in (0, 1].
+
+    Raises:
+        DataError: If no candidate is asked for.
+    """
+    prompts = candidate_prompts(given, count, seed, editor)
+    own = len(dict.fromkeys(prompt for prompt in given if prompt.strip()))
+    found = [Candidate(prompt, strength) for prompt in prompts[:own] for strength in strengths]
+    return found + [Candidate(one, strengths[place % len(strengths)]) for place, one in enumerate(prompts[own:])]
 
 
 def candidate_prompts(
