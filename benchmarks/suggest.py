@@ -1,13 +1,13 @@
 """Forecasts of `spellward suggest` against real locks; writes results/suggest.json.
 
-    python benchmarks/suggest.py [--recipes decoy edited-only] [--fit 24] [--check 24] [--threads 1]
+    python benchmarks/suggest.py [--recipes decoy edited-only] [--fit 24] [--check 24] [--again 8] [--threads 1]
 
 Small locks of Fashion-MNIST (600 training images at 32 px) under many spells, each of other words, with a strength
 drawn between 0.15 and 0.95 and a salt of its own. Some spells fit the forecast, judged on validation images; others,
-which no fit ever sees, check it on test images: the rank correlation of forecast and measured UP minus LP, and of UP.
-`decoy` stands for what users lock with, `edited-only` for the published recipe. Finished locks stay in the JSON and are
-not repeated; spells are measured anew at the end. The line of UP and the mean of LP for `edited-only` stand in
-locking/forecast.py.
+which no fit ever sees, check it as it stands in locking/forecast.py, on test images: the rank correlation of forecast
+and measured UP, and of UP minus LP. `decoy` stands for what users lock with, `edited-only` for the published recipe.
+A few spells are locked again with other salts, which shows how far LP can be forecast at all. Finished locks stay in
+the JSON and are not repeated; spells are measured anew at the end.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from spellward.data.splits import stratified_cap
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.candidates import VOCABULARY, Candidate, candidate_prompts
-from spellward.locking.forecast import INPUTS, Line
+from spellward.locking.forecast import INPUTS, Line, forecast
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
-from spellward.locking.spell_bench import SpellBench
+from spellward.locking.spell_bench import SpellBench, SpellMeasures
 from spellward.locking.suggest import suggest
 from spellward.locking.tasks import TASKS, through
 from spellward.locking.training import fit_lock, lock_examples
@@ -44,6 +44,7 @@ RECIPE_NAMES = ("decoy", "edited-only")
 LOCKS = RESULTS.parent / "lock.json"
 IMAGES, SIDE, JUDGED = 600, 32, 500
 DRAWN, STRENGTHS = 24, (0.15, 0.95)
+AGAIN = 1000
 SETTINGS = FitSettings(epochs=6, batch_size=32)
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 
@@ -60,7 +61,7 @@ def spells(fit: int, check: int) -> list[tuple[int, Candidate, bool]]:
     second = candidate_prompts(count=round(len(VOCABULARY) / 0.75), seed=2025, vocabulary=VOCABULARY)
     fresh = [prompt for prompt in second if prompt not in first]
     checks = [(fresh[place], float(rng.uniform(*STRENGTHS))) for place in rng.permutation(len(fresh))]
-    numbered = [*enumerate(fits[: min(fit, DRAWN)]), *enumerate(checks[: min(check, DRAWN)], 2 * DRAWN)]
+    numbered = [*enumerate(fits[:DRAWN][:fit]), *enumerate(checks[:DRAWN][:check], 2 * DRAWN)]
     return [(number, Candidate(prompt, round(strength, 2)), number < DRAWN) for number, (prompt, strength) in numbered]
 
 
@@ -87,12 +88,8 @@ def measured_lock(
     return up, task.judge(model.logits, judged).value
 
 
-def fitted(inputs: np.ndarray, values: np.ndarray) -> tuple[Line, float]:
-    """Ridge regression on standardised inputs; the penalty has the smallest error, spells left out in turn.
-
-    Returns:
-        The line, and that error.
-    """
+def fitted(inputs: np.ndarray, values: np.ndarray) -> Line:
+    """Ridge regression on standardised inputs; the penalty has the smallest error, spells left out in turn."""
     centre, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
     standard = (inputs - centre) / spread
 
@@ -105,45 +102,55 @@ def fitted(inputs: np.ndarray, values: np.ndarray) -> tuple[Line, float]:
         for row in range(len(values)):
             rows = np.delete(np.arange(len(values)), row)
             errors.append(values[rows].mean() + standard[row] @ slopes(rows, penalty) - values[row])
-        return float(np.sqrt(np.mean(np.square(errors))))
+        return float(np.mean(np.square(errors)))
 
-    penalty = min(PENALTIES, key=left_out_error)
-    found = slopes(np.arange(len(values)), penalty) / spread
+    found = slopes(np.arange(len(values)), min(PENALTIES, key=left_out_error)) / spread
     centres, slopes_found = (tuple(round(float(one), 4) for one in some) for some in (centre, found))
-    return Line(round(float(values.mean()), 4), centres, slopes_found), round(left_out_error(penalty), 4)
+    return Line(round(float(values.mean()), 4), centres, slopes_found)
 
 
-def judge_forecast(name: str, rows: list[dict], document: dict) -> None:
-    """Fits UP and LP of a recipe on the spells for that, and correlates forecast and measured ones."""
-    learnt = np.array([row["fit"] for row in rows], dtype=bool)
-    if min(learnt.sum(), (~learnt).sum()) < 3:
-        return
+def fit_anew(rows: list[dict], known: float) -> None:
+    """Prints what locking/forecast.py should hold: a line for UP, and the mean of LP, of `edited-only`."""
+    rows = [row for row in rows if row["fit"] and "edited-only" in row]
     inputs = np.array([[row["measures"][name] for name in INPUTS] for row in rows])
-    up, lp = (np.array([row[name][what] for row in rows]) for what in ("up", "lp"))
-    (of_up, _), (of_lp, _) = (fitted(inputs[learnt], values[learnt]) for values in (up, lp))
-    _, error = fitted(inputs[learnt], (up - lp)[learnt])
-    print(f"{name}: KNOWN = {document['known']:.4f}, Learnt({of_up}, {of_lp}, {error})")
-    guess_up, guess_lp = (np.array([line.at(tuple(one)) for one in inputs]) for line in (of_up, of_lp))
-    for what, guess, found in (("UP - LP", guess_up - guess_lp, up - lp), ("UP", guess_up, up)):
-        for part, some in (("fitted", learnt), ("never seen", ~learnt)):
-            pairs = np.stack([guess[some], found[some]])
-            correlation = float(spearmanr(*pairs).statistic)
-            low, high = interval(pairs)
-            document["spearman"][f"{name}, {what}, {part}"] = {
-                "spells": int(some.sum()),
-                "correlation": correlation,
-                "interval": [low, high],
-            }
-            spread = f"({low:.2f} to {high:.2f})"
-            print(f"{name}, {what}, {part}: {some.sum()} spells, Spearman {correlation:.2f} {spread}")
+    up, lp = (np.array([row["edited-only"][what] for row in rows]) for what in ("up", "lp"))
+    print(f"_KNOWN, _LP = {known:.4f}, {lp.mean():.4f}; _UP = {fitted(inputs, up)}")
 
 
-def interval(pairs: np.ndarray) -> tuple[float, float]:
+def check_forecast(name: str, rows: list[dict], known: float, chance: float) -> dict[str, object]:
+    """Holds the forecast that the package makes against the locks of a recipe."""
+    guesses = [forecast(SpellMeasures(**row["measures"]), known, chance, name) for row in rows]
+    up, margin = (np.array([row[name]["up"] - less * row[name]["lp"] for row in rows]) for less in (0, 1))
+    pairs = {"UP": ([one.up for one in guesses], up), "UP - LP": ([one.margin for one in guesses], margin)}
+    result: dict[str, object] = {"spells": len(rows)}
+    for what, (guess, found) in pairs.items():
+        both = np.stack([guess, found])
+        result[what] = {
+            "spearman": float(spearmanr(*both).statistic),
+            "interval": interval(both),
+            "error": round(float(np.sqrt(np.mean((both[0] - both[1]) ** 2))), 4),
+        }
+    return result
+
+
+def spread_of_repeats(rows: list[dict]) -> dict[str, float]:
+    """Standard deviations of an `edited-only` LP: of one spell with several salts, and of spells with one salt each."""
+    repeated = [[row["edited-only"]["lp"], *(lp for _, lp in row["again"])] for row in rows if "again" in row]
+    of_one = float(np.sqrt(np.mean([np.var(levels, ddof=1) for levels in repeated])))
+    return {
+        "spells": len(repeated),
+        "one spell": of_one,
+        "all spells": float(np.std([row["edited-only"]["lp"] for row in rows], ddof=1)),
+        "widest": float(max(np.ptp(levels) for levels in repeated)),
+    }
+
+
+def interval(pairs: np.ndarray) -> list[float]:
     """Bootstrap interval, 95 %, of the rank correlation of two rows."""
     rng = np.random.default_rng(0)
     draws = (pairs[:, rng.integers(0, pairs.shape[1], pairs.shape[1])] for _ in range(2000))
     low, high = np.nanpercentile([spearmanr(*drawn).statistic for drawn in draws], [2.5, 97.5])
-    return float(low), float(high)
+    return [float(low), float(high)]
 
 
 def seconds_of_suggest() -> dict[str, float]:
@@ -167,6 +174,7 @@ def main() -> None:
     parser.add_argument("--fit", type=int, default=DRAWN)
     parser.add_argument("--check", type=int, default=DRAWN)
     parser.add_argument("--recipes", nargs="+", choices=RECIPE_NAMES, default=list(RECIPE_NAMES))
+    parser.add_argument("--again", type=int, default=8, help="How many of those that fit are locked twice more.")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -189,13 +197,27 @@ def main() -> None:
             row[name] = {"up": up, "lp": lp, "seconds": round(time.perf_counter() - begun, 1)}
             RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
             print(name, number, spell, row[name], flush=True)
+    for number, spell, _ in spells(min(options.again, options.fit), 0):
+        row = rows[spell.prompt]
+        if "again" not in row:
+            others = (number + AGAIN * place for place in (1, 2))  # other salts and seeds than any other lock's
+            row["again"] = [measured_lock(spell, one, "edited-only", train, validation, editor) for one in others]
+            RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            print("again", spell, row["again"], flush=True)
     bench = SpellBench(train, load_model("bundled", train.classes, SIDE, 0), editor)
     document["known"] = bench.known
     for prompt, row in rows.items():
         row["measures"] = asdict(bench.measure(Candidate(prompt, row["strength"]))[0])
-    document["spearman"] = {}
-    for name in RECIPE_NAMES:
-        judge_forecast(name, [row for row in rows.values() if name in row], document)
+    fit_anew(list(rows.values()), bench.known)
+    parts = {"fitted": True, "never seen": False}
+    document["checks"] = {
+        f"{name}, {part}": check_forecast(name, some, bench.known, bench.chance)
+        for name in RECIPE_NAMES
+        for part, fits in parts.items()
+        if len(some := [row for row in rows.values() if name in row and row["fit"] == fits]) > 2
+    }
+    document["repeats"] = spread_of_repeats([row for row in rows.values() if row["fit"] and "edited-only" in row])
+    print(json.dumps({name: document[name] for name in ("checks", "repeats")}, indent=2))
     document["seconds"] = seconds_of_suggest()
     print(document["seconds"])
     RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
