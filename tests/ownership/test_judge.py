@@ -47,6 +47,39 @@ def test_copies_are_found(made: World) -> None:
         assert judge(made.victim, made.references, suspect).verdict == "stolen"
 
 
+def better(made: World, model: np.ndarray, share: float) -> np.ndarray:
+    """A model with this share of its own part left: nearer to what all models of the task have in common."""
+    return made.common + share * (model - made.common)
+
+
+@pytest.mark.parametrize("references", [3, 6, 12])
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_models_that_are_better_than_the_references_are_not_accused_for_it(references: int, share: float) -> None:
+    """A plain residual correlation takes it for a likeness that both stand away from the references."""
+    for seed in range(8):
+        made = world(rows=150, references=references, own=1.2, seed=seed)
+        victim = better(made, made.victim, 0.6)
+        assert judge(victim, made.references, better(made, made.innocent(), share)).verdict != "stolen"
+        assert judge(victim, made.references, np.round(softmax(2 * victim), 4)).verdict == "stolen"
+
+
+def test_near_copies_are_found_where_only_they_can_be() -> None:
+    """Few references and classes, and a victim without much of its own: there is no null for anything weaker."""
+    near = 0
+    for seed in range(20):
+        made = world(rows=150, classes=3, references=3, seed=seed)
+        victim = better(made, made.victim, 0.4)
+        copy = judge(victim, made.references, np.round(softmax(2 * victim), 4))
+        equal = judge(victim, made.references, better(made, made.innocent(), 0.4))
+        assert copy.verdict == "stolen" and equal.verdict != "stolen"
+        if "far nearer" in copy.reason:
+            near += 1
+            assert "only a near copy" in equal.reason and equal.verdict == "inconclusive"
+            weaker = judge(victim, made.references, better(made, made.related(0.6), 0.4))
+            assert weaker.verdict == "inconclusive"
+    assert near >= 5
+
+
 def nonsense(made: World) -> dict[str, tuple[np.ndarray, str]]:
     """Suspect and a word of the cause, by name."""
     random = np.random.default_rng(1)

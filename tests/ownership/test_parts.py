@@ -11,8 +11,8 @@ from tests.ownership.simulator import softmax, world
 
 from spellward.ownership import judge
 from spellward.ownership.channel import Channel, listen, on_equal_terms
+from spellward.ownership.nearness import nearness
 from spellward.ownership.null import fit_null
-from spellward.ownership.single import nearness
 from spellward.ownership.standardise import leaning, level, standardise
 from spellward.ownership.statistic import Likeness, kinship, residual_correlation
 
@@ -145,7 +145,7 @@ def test_one_reference_tells_copies_and_leaves_the_rest_open() -> None:
     victim, reference = standardise(made.victim), standardise(made.references[0])
     everything = np.ones(400, dtype=bool)
     for share, low, high in ((1.0, 0.0, 0.01), (0.9, 0.05, 0.3), (0.5, 0.36, 0.6), (0.0, 0.8, 1.2)):
-        near = nearness(victim, reference, standardise(made.related(share)), everything)
+        near = nearness(victim, [reference], standardise(made.related(share)), everything)
         assert low <= near.ratio <= high
         assert (near.p_value < 0.01) == (share >= 0.9)
 

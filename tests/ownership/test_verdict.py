@@ -40,7 +40,7 @@ def test_a_verdict_holds_finite_numbers_only(value: float) -> None:
 
 
 def test_other_json_is_refused() -> None:
-    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/3").to_record()
+    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/4").to_record()
     for text in ("", "[]", "{}", json.dumps({**record, "more": 1}), json.dumps({**record, "verdict": "guilty"})):
         with pytest.raises(DataError):
             Verdict.from_json(text)

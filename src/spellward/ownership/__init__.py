@@ -19,9 +19,10 @@ outputs      files and arrays -> float64 [N, K] scores                         (
 channel      what a suspect tells (all, rounded, top-k, class only), applied to every model alike
 standardise  scores -> rows that scaling, shifts and softmax do not change
 sanity       suspects that are no working copy of the task: inconclusive, with the cause
+quality      what better models than the references share: taken out
 statistic    residual cosine: what victim and suspect share beyond the references
 null         how far an independent model may get: over models, not over rows
-single       one reference only: victim and reference are exchangeable for an independent suspect
+nearness     near copies: the test for one reference, and for victims with little of their own
 sequential   a test that may stop at any query
 verdict      `Verdict`, with an exact JSON round trip
 case         what every test gets and gives

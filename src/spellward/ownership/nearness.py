@@ -1,4 +1,4 @@
-"""One reference only: what exchangeability allows.
+"""Nearness to the victim: the test for one reference, and for victims that have little of their own.
 
 For an independent suspect S, victim V and reference B are exchangeable: S is as far from the one as from the other,
 and about as far as these are from one another. With the squared distances of standardised rows, a copy has
@@ -8,18 +8,27 @@ Hence a margin: a suspect is flagged only if d(S, V) is below `MARGIN` times bot
 (CNNs and MLPs on Fashion-MNIST, each of 8 references by itself) independent models had at least 0.53 of the smaller
 one, fine-tuned copies at most 0.15. The p-value is over rows and says how sure the distance is below the margin; that
 the margin is right is what one reference cannot show.
+
+With several references it finds near copies where the residual correlation has no null to stand on: of victims that
+look like the mean of their references. There the danger is greatest, since good models lie between poor references and
+near one another. So the references' consensus, a better model than any of them, counts as one more reference, and the
+margin is `NEAR`: to be accused, an innocent model and the victim would both have to have hardly a hundredth of a
+reference's own part (with 3 references, half a hundredth with 12).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from spellward.ownership.outputs import Floats
+from spellward.ownership.standardise import standardise
 
 MARGIN = 0.35
+NEAR = 0.1
 # Between margin and this, one reference does not tell a distilled copy from a good independent model.
 CLEAR = 0.6
 _BLOCKS = 20
@@ -32,8 +41,8 @@ class Nearness:
     """How near a suspect is to the victim.
 
     Attributes:
-        ratio: d(S, V) over the smaller of d(V, B) and d(S, B), squared distances; 0 for a copy.
-        p_value: Of d(S, V) being no smaller than `MARGIN` times these, over rows.
+        ratio: d(S, V) over the smallest of all d(V, B) and d(S, B), squared distances; 0 for a copy.
+        p_value: Of d(S, V) being no smaller than the margin times one of these, over rows.
         rows: How many rows told anything.
     """
 
@@ -42,14 +51,23 @@ class Nearness:
     rows: int
 
 
-def nearness(victim: Floats, reference: Floats, suspect: Floats, detailed: np.ndarray, seed: int = 0) -> Nearness:
+def nearness(
+    victim: Floats,
+    references: Sequence[Floats],
+    suspect: Floats,
+    detailed: np.ndarray,
+    seed: int = 0,
+    margin: float = MARGIN,
+) -> Nearness:
     """Measures how near a suspect is to the victim.
 
     Args:
-        victim, reference, suspect: float64 [N, C], standardised rows.
+        victim, suspect: float64 [N, C], standardised rows.
+        references: One or more of the same shape.
         detailed: bool [N]: rows where the victim tells more than its class. Where it does not, another good model
             tells the same by being right.
         seed: Of the blocks.
+        margin: What the ratio has to be below.
     """
     rows = np.flatnonzero(detailed)
     rows = np.random.default_rng(seed).permutation(rows)
@@ -57,13 +75,19 @@ def nearness(victim: Floats, reference: Floats, suspect: Floats, detailed: np.nd
     if blocks < _LEAST_BLOCKS:
         return Nearness(1.0, 1.0, len(rows))
     to_victim = ((suspect - victim)[rows] ** 2).sum(axis=1)
-    others = [((one - reference)[rows] ** 2).sum(axis=1) for one in (victim, suspect)]
+    others = [((one - other)[rows] ** 2).sum(axis=1) for one in (victim, suspect) for other in references]
     least = min(float(other.sum()) for other in others)
     if least <= 0.0:
         return Nearness(1.0, 1.0, len(rows))
-    # Both have to be exceeded, so the larger p-value holds (intersection-union test).
-    p_value = max(_p_of_positive(MARGIN * other - to_victim, blocks) for other in others)
+    # All have to be exceeded, so the largest p-value holds (intersection-union test).
+    p_value = max(_p_of_positive(margin * other - to_victim, blocks) for other in others)
     return Nearness(float(to_victim.sum()) / least, p_value, len(rows))
+
+
+def consensus(references: Sequence[Floats]) -> Floats:
+    """Mean of standardised rows, brought back to their size: float64 [N, C]."""
+    mean: Floats = np.mean(references, axis=0)
+    return mean if mean.shape[1] == 1 else standardise(mean)
 
 
 def _p_of_positive(values: Floats, blocks: int) -> float:
