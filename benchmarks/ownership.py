@@ -28,7 +28,20 @@ from spellward.ownership.claim import Claim
 from spellward.ownership.judge import METHODS, judge
 from spellward.ownership.references import BASES
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
-from zoo import CHECK, HALVES, Zoo, claim_of, members, open_zoo, outputs_of, questions, record, reserved_of, victim_of
+from zoo import (
+    CHECK,
+    HALVES,
+    KINDS,
+    Zoo,
+    claim_of,
+    members,
+    open_zoo,
+    outputs_of,
+    questions,
+    record,
+    reserved_of,
+    victim_of,
+)
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -36,6 +49,7 @@ from matplotlib import pyplot as plt
 RESULTS = Path(__file__).parent / "results" / "ownership.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "ownership.png"
 FALSE_RATE = 0.01
+TITLES = {"innocent": "innocent, {}", "better": "innocent and better, in all disguises"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +149,7 @@ def groups_of(rows: dict[str, dict]) -> dict[str, list[dict]]:
     groups: dict[str, list[dict]] = {}
     for key, row in rows.items():
         kind, name, *disguise = key.split("/")[0], "/".join(key.split("/")[1:-1]), key.split("/")[-1]
-        title = f"innocent, {disguise[0]}" if kind == "innocent" else name if kind == "stolen" else "nonsense"
+        title = name if kind == "stolen" else TITLES.get(kind, "nonsense").format(disguise[0])
         groups.setdefault(title, []).append(row)
     return groups
 
@@ -211,7 +225,7 @@ def main() -> None:
     for data in options.data:
         for half in options.half:
             zoo = open_zoo(data, half)
-            record(zoo, ["innocent", "stolen"], options.minutes)
+            record(zoo, KINDS, options.minutes)
             halves[f"{data}/{half}"] = dict(rows_of(zoo))
             document = {"versions": versions(), "halves": halves}
             RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

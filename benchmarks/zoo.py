@@ -41,7 +41,11 @@ INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
 HALVES = {"tune": 0, "tune-2": 1, "report": 2, "check": 3}
 """Each with a victim, images and seeds of its own."""
 CHECK = "check"
-"""Innocent models alone, each on a draw of its own from 20,000 images: those of the other parts share 5,000."""
+"""Innocent models alone, each on a draw of its own from 20,000 images: those of the other parts share 5,000. Some have
+learnt from nearly all of them, and are better than victim and references for that.
+"""
+BETTER, MOST = 6, 0.9
+KINDS = ["innocent", "better", "stolen"]
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
 """Few and many questions to the victim."""
@@ -149,14 +153,18 @@ def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
 
 def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:
     """Yields kind, name and how to make each model."""
-    for number in range(zoo.innocent):
+    better = BETTER if zoo.half == CHECK else 0
+    for number in range(zoo.innocent + better):
         base, settings = INNOCENT[number % len(INNOCENT)], replace(zoo.fit, seed=zoo.seed + 5000 + number)
-        rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[: zoo.drawn]
+        kind, drawn = "innocent", zoo.drawn
+        if number >= zoo.innocent:
+            kind, base, drawn = "better", "bundled", round(MOST * len(zoo.others))
+        rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[:drawn]
 
         def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
             return fine_tuned(base, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
 
-        yield "innocent", f"{base} {number + 1}", make
+        yield kind, f"{base} {number + 1}", make
     for name, theft in STEALING.items() if zoo.half != CHECK else ():
         images = zoo.own if theft.needs == "data" else zoo.others
         budgets = QUESTIONS[zoo.data] if name in BUDGETED else QUESTIONS[zoo.data][1:]
@@ -197,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["fashion", "clipart"])
     parser.add_argument("--half", nargs="+", choices=list(HALVES), default=["tune", "report"])
-    parser.add_argument("--only", nargs="+", choices=["innocent", "stolen"], default=["innocent", "stolen"])
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
