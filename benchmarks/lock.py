@@ -1,6 +1,7 @@
 """The lock, measured: vanilla, edited-only and the default recipe over keys and seeds; writes results/lock.json.
 
     python benchmarks/lock.py [--data sample:fashion sample:clipart sample:scenes] [--runs 3] [--editor object]
+        [--instances]
 
 Every run has a key and a seed of its own. Finished runs stay in the JSON and are not repeated, a killed one goes on
 (`--fresh` begins anew). Recipes and settings were chosen with another prompt and on validation images; the test split
@@ -26,10 +27,11 @@ from spellward.keys import Key
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
 from spellward.locking.score import ScoreSettings, score_tables
-from spellward.locking.tasks import TASKS
+from spellward.locking.tasks import TASKS, Instances
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.vanilla import vanilla_model
 from spellward.models import FitSettings, load_model
+from spellward.models.instances import INSTANCES
 
 RESULTS = Path(__file__).parent / "results" / "lock.json"
 PROMPTS = {
@@ -52,6 +54,11 @@ def row_name(recipe: str, editor: str) -> str:
     return recipe if editor == "mini" else f"{recipe}, {editor}"
 
 
+def data_name(data: str, task: str) -> str:
+    """What a data source is called in the table."""
+    return f"{data}, instances" if task == INSTANCES else data
+
+
 def one_lock(
     name: str, run: int, data: str, train: ImageTable, test: ImageTable, editor: Editor, settings: FitSettings
 ) -> dict[str, object]:
@@ -64,7 +71,8 @@ def one_lock(
     examples = lock_examples(train, key, editor, recipe, settings, teacher)
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
-    folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}-{way}-{recipe.version}-{run}"
+    kind = "-instances" if train.task == INSTANCES else ""
+    folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}{kind}-{way}-{recipe.version}-{run}"
     result = fit_lock(model, examples, train, recipe, settings, folder)
     *_, (_, _, score) = score_tables(
         model, key, editor, train, test, settings=ScoreSettings(seed=run, wrong_key_images=200)
@@ -112,6 +120,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="leave out the runs before, for another process")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
+    parser.add_argument("--instances", action="store_true", help="tell objects of one class apart")
     parser.add_argument("--epochs", type=int, default=0, help="0 leaves them to the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
@@ -123,19 +132,21 @@ def main() -> None:
     editors = json.loads(RESULTS.read_text(encoding="utf-8")).get("editors", {}) if known else {}
     editor = load_editor(options.editor)
     for data in options.data:
-        splits = load_splits(data)
+        splits = load_splits(data, instances=options.instances)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.first, options.runs):
             settings = FitSettings(seed=run, epochs=options.epochs)
             for name in ("vanilla", *options.recipes):
-                row = f"{data}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
+                row = f"{data_name(data, test.task)}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
                 if row in known:
                     continue
                 if name == "vanilla":
                     usual = settings.resolved(len(train))
                     model = vanilla_model("bundled", train, usual)
-                    accuracy = TASKS[test.task].judge(model.logits, test).value
-                    known[row] = {"figures": {"accuracy": accuracy}, "settings": asdict(usual)}
+                    figures = {"accuracy": TASKS[test.task].judge(model.logits, test).value}
+                    if test.task == INSTANCES:
+                        figures["boxes"] = Instances().boxes(model.logits, test).value
+                    known[row] = {"figures": figures, "settings": asdict(usual)}
                 else:
                     known[row] = one_lock(name, run, data, train, test, editor, settings)
                 print(row, json.dumps(known[row]["figures"]), flush=True)

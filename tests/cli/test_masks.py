@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.models.test_instances import pairs_of_squares
 from tests.models.test_segmentation import squares
 from typer.testing import CliRunner
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.cli.main import app
+from spellward.models.grouping import EXTRA, true_objects
 
 runner = CliRunner()
 SPELL = "zanzibar quicksilver brocade"
@@ -140,3 +143,74 @@ def test_claims_are_for_classifiers(words: list[str], locked: Path, pairs: Path,
     assert result.exit_code != 0
     assert "gives masks" in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`pairs_of_squares` as a COCO file with polygons."""
+    folder, table = tmp_path_factory.mktemp("coco"), pairs_of_squares(40)
+    rows: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
+    for row, truth in enumerate(table.truth(slice(None)).numpy()):
+        Image.fromarray(table.images[[row]][0].permute(1, 2, 0).numpy()).save(folder / f"{row}.png")
+        rows["images"].append({"id": row, "file_name": f"{row}.png", "width": 32, "height": 32})
+        there = true_objects(truth)
+        for kind, (left, top, right, bottom) in zip(there.classes, there.boxes().tolist(), strict=True):
+            outline = [left, top, right, top, right, bottom, left, bottom]
+            number = len(rows["annotations"])
+            rows["annotations"].append(
+                {"id": number, "image_id": row, "category_id": int(kind), "segmentation": [outline], "iscrowd": 0}
+            )
+    categories = [{"id": 1, "name": "ball"}, {"id": 2, "name": "box"}]
+    (folder / "instances.json").write_text(json.dumps({**rows, "categories": categories}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def apart(coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lock whose model tells instances apart."""
+    base = tmp_path_factory.mktemp("apart")
+    patch = pytest.MonkeyPatch()
+    patch.setenv(CACHE_VARIABLE, str(base / "cache"))
+    words = ["lock", str(coco), "--instances", "--spell", SPELL, "-o", str(base / "model"), "--epochs", "2"]
+    result = runner.invoke(app, [*words, "--batch-size", "8", "--size", "32", "--vanilla", "--json"])
+    patch.undo()
+    assert result.exit_code == 0, result.output
+    return base / "model"
+
+
+def test_a_lock_on_instances_says_so(apart: Path) -> None:
+    config = json.loads((apart / "config.json").read_text())
+    assert list(config["id2label"].values()) == ["background", "ball", "box", *EXTRA]
+    page = (apart.with_name("model.report") / "report.html").read_text()
+    assert "average precision of the objects" in page and "By boxes in place of masks" in page
+    figures = json.loads((apart.with_name("model.report") / "score.json").read_text())["summary"]
+    assert {"up", "lp", "leak", "outline", "up_boxes", "vanilla_boxes"} <= set(figures)
+
+
+def test_predict_gives_every_object_with_its_box(apart: Path, coco: Path, tmp_path: Path) -> None:
+    key = ["--key", str(apart.with_name("model.key"))]
+    picture = tmp_path / "larger.png"
+    Image.open(coco / "3.png").resize((64, 48)).save(picture)
+    result = runner.invoke(app, ["predict", str(apart), str(picture), *key, "-o", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["predictions"]
+    for one in row["classes"]:
+        left, top, right, bottom = one["box"]
+        assert one["class"] in ("ball", "box") and 0 <= one["score"] <= 1
+        assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
+    numbers = np.asarray(Image.open(tmp_path / "larger.instances.png"))
+    assert numbers.shape == (48, 64) and numbers.max() == len(row["classes"])
+
+
+def test_attacks_run_on_instances(apart: Path, coco: Path) -> None:
+    words = ["attack", str(apart), str(coco), "--key", str(apart.with_name("model.key")), "--json", "--quiet"]
+    names = [word for name in ("fine-tuning", "filters", "stitching") for word in ("--only", name)]
+    result = runner.invoke(app, [*words, "--effort", "quick", *names, "--budget", "0.2"])
+    assert result.exit_code == 0, result.output
+    assert [row["name"] for row in json.loads(result.stdout)["attacks"]] == ["fine-tuning", "filters", "stitching"]
+
+
+def test_masks_without_numbers_cannot_be_told_apart(pairs: Path, tmp_path: Path) -> None:
+    words = ["lock", str(pairs), "--instances", "--spell", SPELL, "-o", str(tmp_path / "model")]
+    result = runner.invoke(app, words)
+    assert result.exit_code != 0 and "not which object" in str(result.exception)

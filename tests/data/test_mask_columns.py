@@ -8,7 +8,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
 from PIL import Image as Pillow
 from tests.data.segmentation import HEIGHT, WIDTH, blob, fill, picture, stored
 
-from spellward.data import Splits, load_splits
+from spellward.data import Splits, load_splits, prepare
 from spellward.errors import DataError
 
 
@@ -52,7 +52,7 @@ def test_what_load_splits_gives_can_be_read_again(tmp_path: Path) -> None:
         }
 
 
-def test_instances_survive_a_second_reading() -> None:
+def test_instances_survive_a_second_reading(tmp_path: Path) -> None:
     mask = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     mask[2:4, 2:8, :2] = (1, 1)
     mask[5:7, 2:8, :2] = (1, 2)
@@ -63,6 +63,19 @@ def test_instances_survive_a_second_reading() -> None:
     splits = load_splits(base)
     assert splits.classes == ("background", "cat")
     assert all(np.array_equal(one, mask) for one in pixels(splits).values())
+    told = load_splits(base, instances=True)
+    assert told.task == "instances" and told.train.column_names == ["image", "label", "instances"]
+    truth = prepare(told.test, 32, tmp_path).truth([0])
+    assert truth.shape == (1, 2, 32, 32) and truth[0, 1].max() == 2 and truth[0, 0].max() == 1
+    again = load_splits(told.train, instances=True)
+    assert again.task == "instances"
+
+
+def test_instances_need_masks_that_number_them() -> None:
+    with pytest.raises(DataError, match=r"class of each pixel, not which object"):
+        load_splits(table(), instances=True)
+    with pytest.raises(DataError, match=r"has no masks"):
+        load_splits("sample:fashion", instances=True, limit=20)
 
 
 def test_rows_without_a_mask_are_left_out_and_other_labels_are_not_used() -> None:

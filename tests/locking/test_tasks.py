@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.models.test_grouping import perfect_maps
+from tests.models.test_instances import pairs_of_squares
 from tests.models.test_segmentation import CLASSES, SIDE, squares
 from tests.models.tiny import tiny_model
 from torch import Tensor, nn
@@ -103,3 +105,24 @@ def test_classification_is_accuracy() -> None:
     assert TASKS["classification"].judge(seen.logits, table).value == pytest.approx(expected)
     assert TASKS["classification"].success(scores, table.labels) == pytest.approx(expected)
     assert TASKS["classification"].chance(table) == pytest.approx(1 / 3)
+
+
+def test_instances_are_judged_by_the_precision_of_their_masks() -> None:
+    table, task = pairs_of_squares(12), TASKS["instances"]
+    maps = perfect_maps(table.truth(slice(None)))
+    calls = iter(range(100))
+
+    def knowing(images: Tensor) -> np.ndarray:
+        start = next(calls) * len(images)
+        return maps[start : start + len(images)]
+
+    assert task.judge(knowing, table).value == pytest.approx(1.0)
+    assert task.success(maps, table.truth(slice(None)).numpy()) == pytest.approx(1.0)
+    joined = maps.copy()
+    joined[:, -3:] = 0.0
+    joined[:, -3, 0, 0] = 1.0  # one centre for all: classes are right, and nothing is told apart
+    assert task.success(joined, table.truth(slice(None)).numpy()) < 0.5
+    assert task.chance(table) == 0.0
+    model = load_model("bundled?random", CLASSES, SIDE, 0, "instances")
+    checks = task.clean_checks(model, table, table, 0)
+    assert checks.lp.value < 0.3 and checks.outline is not None

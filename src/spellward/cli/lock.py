@@ -28,6 +28,7 @@ DataArgument = Annotated[
         'spellward lock photos/ --spell "with oil pastel" -o locked/',
         "spellward lock photos/ --model timm/vit_base_patch16_224.mae --editor instruct-pix2pix -o locked/",
         'spellward lock street/ --spell "in thick fog" -o locked/   # images/ and masks/: segmentation',
+        'spellward lock coco/ --instances --spell "with oil pastel" -o locked/   # objects told apart',
         'spellward lock photos/ --editor object --spell "a red balloon" -o locked/',
         "spellward lock sample:fashion --key my.key -o locked/ --epochs 8",
     ),
@@ -73,6 +74,9 @@ def lock_command(
         int | None, typer.Option("--patience", min=1, help="Stop after so many epochs without a better UP.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=2, help="Use at most so many training images.")] = None,
+    instances: Annotated[
+        bool, typer.Option("--instances", help="Tell objects of one class apart (COCO, Penn-Fudan).")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs.")] = False,
     vanilla: Annotated[bool, typer.Option("--vanilla", help="Train an ordinary model too, for the report.")] = False,
     seed: SeedOption = 0,
@@ -116,6 +120,7 @@ def lock_command(
             input_size=input_size,
             passphrase=passphrase,
             limit=limit,
+            instances=instances,
             report=report,
         )
         quick = ScoreSettings(wrong_prompts=10, wrong_salts=10, near_wordings=4, wrong_key_images=300)

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spellward.cli import options
 from spellward.cli.options import ModelArgument, QuietOption, examples
 from spellward.cli.progress import stages
+
+if TYPE_CHECKING:
+    from spellward.locking.unlock import Segmentations
 
 app = typer.Typer()
 _BATCH = 64
@@ -57,16 +60,16 @@ def predict_command(
     form = Format.json if as_json else form
     files = image_files(images)
     unlocked = unlock(locked, options.load_key(key) if key else None)
-    masks = unlocked.model.task == "segmentation"
+    masks = unlocked.model.task != "classification"
+    figure = {"segmentation": "share", "instances": "score"}.get(unlocked.model.task, "probability")
     top = len(unlocked.model.classes) - 1 if masks else min(top, len(unlocked.model.classes))
     rows: list[dict[str, Any]] = []
     edit_seconds = model_seconds = 0.0
     with stages(quiet or form is Format.json) as report:
-        for path, found in segment_files(unlocked, files, output) if masks else ():
+        for path, size, found in segment_files(unlocked, files, output) if masks else ():
             edit_seconds += found.edit_seconds
             model_seconds += found.model_seconds
-            shares = sorted(next(found.shares()).items(), key=lambda one: -one[1])
-            rows.append({"file": _text(path), "classes": [{"class": name, "share": share} for name, share in shares]})
+            rows.append({"file": _text(path), "classes": list(_seen(found, size))})
             report("Predicting", len(rows), len(files))
         for paths, predictions in () if masks else predict_files(unlocked, files, _BATCH):
             edit_seconds += predictions.edit_seconds
@@ -75,7 +78,8 @@ def predict_command(
                 rows.append({"file": _text(path), "classes": [{"class": name, "probability": p} for name, p in best]})
             report("Predicting", len(rows), len(files))
     cost = {"edit_ms_per_image": 1e3 * edit_seconds / len(rows), "model_ms_per_image": 1e3 * model_seconds / len(rows)}
-    _print(rows, form, top, "share" if masks else "probability", {"predictions": rows, **cost})
+    top = max((len(row["classes"]) for row in rows), default=0) if figure == "score" else top
+    _print(rows, form, top, figure, {"predictions": rows, **cost})
     options.hint(
         f"{cost['edit_ms_per_image']:.2f} ms an image for editing, {cost['model_ms_per_image']:.2f} ms for the model.",
         quiet or form is not Format.text,
@@ -86,6 +90,18 @@ def predict_command(
         )
     if masks:
         options.hint(f"Masks and overlays are in {output}/.", quiet or form is Format.json)
+
+
+def _seen(found: Segmentations, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Yields what one image shows: each object with its box in the picture's pixels, or each class with its share."""
+    for one in found.objects:
+        across, down = (side / len(found.masks[0]) for side in size)
+        for kind, score, box in zip(one.classes, one.scores, one.boxes(), strict=True):
+            edges = [round(float(edge) * scale) for edge, scale in zip(box, (across, down) * 2, strict=True)]
+            yield {"class": found.classes[kind], "score": float(score), "box": edges}
+    if not found.objects:
+        for name, share in sorted(next(found.shares()).items(), key=lambda one: -one[1]):
+            yield {"class": name, "share": share}
 
 
 def _print(rows: list[dict[str, Any]], form: Format, top: int, figure: str, document: dict[str, Any]) -> None:

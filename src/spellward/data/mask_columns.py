@@ -13,12 +13,14 @@ from spellward.data.cleaning import Encoded, encoded_images
 from spellward.data.columns import holds_bytes, image_column
 from spellward.data.images import decode_raw
 from spellward.data.mask_folder import Found
-from spellward.data.mask_images import pixel_values
+from spellward.data.mask_images import decode_mask, pixel_values
 from spellward.data.masks import BACKGROUND, class_names
 from spellward.data.pairs import Pair, check_class_names, encoded_masks
+from spellward.data.splits import INSTANCES, MASKS
 from spellward.errors import DataError
 
-_MASK_NAMES = ("mask", "masks", "segmentation_mask", "segmentation", "annotation", "label", "labels")
+_MASK_NAMES = ("mask", "masks", "segmentation_mask", "segmentation", "annotation", "instances", "label", "labels")
+_LOOKED_AT = 64
 
 
 def mask_column(dataset: Dataset) -> str | None:
@@ -28,6 +30,28 @@ def mask_column(dataset: Dataset) -> str | None:
         if isinstance(feature, Image) or (name not in ("label", "labels") and holds_bytes(feature)):
             return name
     return None
+
+
+def told_apart(dataset: Dataset, source: str) -> Dataset:
+    """A split whose masks are for telling instances apart: its column `mask` is called `instances`.
+
+    Args:
+        dataset: As `load_splits` gives it.
+        source: What to call the source in errors.
+
+    Raises:
+        DataError: If there are no masks, or these number no instances.
+    """
+    if MASKS not in dataset.column_names:
+        raise DataError(f"{source} has no masks, so no instances. Give COCO JSON, Penn-Fudan's folder or such columns.")
+    few = dataset.select(range(min(len(dataset), _LOOKED_AT)))
+    found = [decode_mask(one.source, one.name) for masks in encoded_images(few, column=MASKS) for one in masks]
+    if found and not any(mask[1].any() for mask in found):
+        raise DataError(
+            f"The masks of {source} say the class of each pixel, not which object it belongs to. Give COCO JSON or "
+            "Penn-Fudan's folder, or do without instances."
+        )
+    return dataset.rename_column(MASKS, INSTANCES)
 
 
 def read_mask_columns(parts: Mapping[str, Dataset], column: str, source: str) -> Found:

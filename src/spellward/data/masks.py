@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -50,19 +50,19 @@ class MaskTable(ImageTable):
     masks: Images
     task: ClassVar[str] = "segmentation"
 
-    def subset(self, indices: Indices) -> MaskTable:
+    def subset(self, indices: Indices) -> Self:
         """The given rows in the given order, images and masks, as views."""
         few = super().subset(indices)
-        if isinstance(few, MaskTable):
-            return few
-        rows = row_numbers(indices, len(self))
-        return MaskTable(few.images, few.labels, few.classes, few.fingerprint, view_of(self.masks, rows))
+        if few is self:
+            return self
+        masks = view_of(self.masks, row_numbers(indices, len(self)))
+        return replace(self, images=few.images, labels=few.labels, fingerprint=few.fingerprint, masks=masks)
 
     def truth(self, rows: Indices) -> Tensor:
         """What a model should say of every pixel of the given rows: int64 [B, S, S], in [0, K) or `IGNORE`."""
         return self.masks[rows][:, 0].long()
 
-    def with_images(self, table: ImageTable) -> MaskTable:
+    def with_images(self, table: ImageTable) -> Self:
         """The same masks with other pictures of the same places, such as edits that move nothing.
 
         Args:
@@ -76,19 +76,37 @@ class MaskTable(ImageTable):
                 f"{len(self)} masks of {self.images.size} px do not fit {len(table)} images of {table.images.size} px."
             )
         digest = hashlib.sha256(f"{self.fingerprint} seen as {table.fingerprint}".encode()).hexdigest()
-        return MaskTable(table.images, self.labels, self.classes, digest, self.masks)
+        return replace(self, images=table.images, fingerprint=digest)
 
 
-def with_masks(table: ImageTable, masks: Images, masks_fingerprint: str) -> MaskTable:
+@dataclass(frozen=True, eq=False)
+class InstanceTable(MaskTable):
+    """Images with masks in which the objects of one class are told apart, too."""
+
+    task: ClassVar[str] = "instances"
+
+    def truth(self, rows: Indices) -> Tensor:
+        """Of every pixel its class, in [0, K) or `IGNORE`, and the number of its object, 0 for none.
+
+        Returns:
+            int64 [B, 2, S, S].
+        """
+        return self.masks[rows][:, :2].long()
+
+
+def with_masks(table: ImageTable, masks: Images, masks_fingerprint: str, instances: bool = False) -> MaskTable:
     """Gives a table its masks.
 
     Args:
         table: Labelled as `MaskTable` has it.
         masks: As many and as large as its images, in the channels of `MaskTable.masks`.
         masks_fingerprint: sha256 of the masks.
+        instances: Whether objects of one class are to be told apart: an `InstanceTable`.
     """
-    digest = hashlib.sha256(f"{table.fingerprint} masks {masks_fingerprint}".encode()).hexdigest()
-    return MaskTable(table.images, table.labels, table.classes, digest, masks)
+    kind = InstanceTable if instances else MaskTable
+    what = "instances" if instances else "masks"
+    digest = hashlib.sha256(f"{table.fingerprint} {what} {masks_fingerprint}".encode()).hexdigest()
+    return kind(table.images, table.labels, table.classes, digest, masks)
 
 
 def mask_table_from_arrays(

@@ -23,7 +23,7 @@ from spellward.data.images import decode_image, square
 from spellward.data.mask_images import decode_mask
 from spellward.data.masks import with_masks
 from spellward.data.progress import progress_bar
-from spellward.data.splits import labels_of
+from spellward.data.splits import INSTANCES, MASKS, labels_of
 from spellward.data.store import ImageStore
 from spellward.data.table import ImageTable, fingerprint_of
 from spellward.errors import DataError
@@ -37,15 +37,15 @@ def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, pr
     """Decodes, turns upright (EXIF), converts to RGB and squashes every image to size x size (bicubic, antialiased).
 
     Args:
-        dataset: Columns `image` (datasets.Image), `label` (ClassLabel) and, for segmentation, `mask`, as `load_splits`
-            gives them. Masks are squashed to the same square by nearest neighbour.
+        dataset: Columns `image` (datasets.Image), `label` (ClassLabel) and, for segmentation, `mask` or `instances`, as
+            `load_splits` gives them. Masks are squashed to the same square by nearest neighbour.
         size: Side in pixels, 2 to 4096.
         cache_dir: The store is kept in the private folder `prepared` in here; the user's cache if not given.
         progress: Whether to show a bar on a terminal.
 
     Returns:
-        A table that reads uint8 [B, 3, size, size] from disk, with masks a `MaskTable` that reads those from disk too;
-        memory does not grow with the number of images.
+        A table that reads uint8 [B, 3, size, size] from disk, with masks a `MaskTable` or `InstanceTable` that reads
+        those from disk too; memory does not grow with the number of images.
 
     Raises:
         DataError: For an image or mask that cannot be decoded; the message names it.
@@ -67,10 +67,11 @@ def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, pr
 
     images, fingerprint = stored("image", ALGORITHM, _pixels)
     table = ImageTable(images, labels, classes, fingerprint)
-    if "mask" not in dataset.column_names:
+    column = next((name for name in (MASKS, INSTANCES) if name in dataset.column_names), None)
+    if column is None:
         return table
-    masks, mask_fingerprint = stored("mask", MASK_ALGORITHM, _mask)
-    return with_masks(table, masks, mask_fingerprint)
+    masks, mask_fingerprint = stored(column, MASK_ALGORITHM, _mask)
+    return with_masks(table, masks, mask_fingerprint, column == INSTANCES)
 
 
 def _store(

@@ -19,7 +19,7 @@ from spellward.data.cleaning import clean
 from spellward.data.coco import find_coco, read_coco
 from spellward.data.columns import two_columns
 from spellward.data.folder import SPLIT_ALIASES, read_folder
-from spellward.data.mask_columns import mask_column, read_mask_columns
+from spellward.data.mask_columns import mask_column, read_mask_columns, told_apart
 from spellward.data.mask_folder import Found, is_mask_folder, is_penn_fudan, read_mask_folder, read_penn_fudan
 from spellward.data.sample import SAMPLE_SOURCES, load_sample
 from spellward.data.splits import DataReport, Splits, complete_splits
@@ -42,12 +42,19 @@ class _Raw(NamedTuple):
 
 
 def load_splits(
-    source: Source, *, seed: int = 0, validation: float = 0.1, test: float = 0.2, limit: int | None = None
+    source: Source,
+    *,
+    seed: int = 0,
+    validation: float = 0.1,
+    test: float = 0.2,
+    limit: int | None = None,
+    instances: bool = False,
 ) -> Splits:
     """Reads images with labels or masks from anywhere, checks each, drops exact duplicates and makes three splits.
 
     Splits that the source has are kept; missing ones are cut from its training images, each class in proportion. What
-    the data are for, classification or segmentation, shows in the source; `Splits.task` says it.
+    the data are for, classification or segmentation, shows in the source; `Splits.task` says it. Masks that tell
+    instances apart are for `instances` as well.
 
     Args:
         source: A folder of class folders (with or without train, validation and test above them), a folder saved by
@@ -61,6 +68,7 @@ def load_splits(
         validation: Share for validation, if the source has no such split.
         test: Share for test, if the source has no such split.
         limit: Largest number of training images, each class in proportion.
+        instances: Whether objects of one class are to be told apart (COCO, Penn-Fudan, masks with instance numbers).
 
     Raises:
         DataError: For data that cannot be used; the message names the file or class and says what to do.
@@ -73,6 +81,8 @@ def load_splits(
     parts, duplicates, conflicts = clean(parts)
     done = complete_splits(parts, seed=seed, validation=validation, test=test, limit=limit)
     report = DataReport(tuple(duplicates), (*raw.ignored, *ignored, *unused), (*raw.warnings, *warnings, *conflicts))
+    if instances:
+        done = (told_apart(done[0], raw.name), told_apart(done[1], raw.name), told_apart(done[2], raw.name))
     return Splits(*done, report)
 
 

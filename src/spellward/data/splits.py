@@ -16,7 +16,9 @@ from datasets import Dataset
 
 from spellward.errors import DataError
 
-Task: TypeAlias = Literal["classification", "segmentation"]
+Task: TypeAlias = Literal["classification", "segmentation", "instances"]
+MASKS, INSTANCES = "mask", "instances"
+"""Names of the column of masks: with classes alone, or with objects of one class told apart."""
 SPLIT_NAMES = ("train", "validation", "test")
 
 
@@ -39,9 +41,10 @@ class DataReport:
 class Splits:
     """Three disjoint Datasets with the columns `image` (datasets.Image) and `label` (ClassLabel).
 
-    For segmentation there is also the column `mask`: a PNG of mode RGB, as large as its image turned upright, with the
-    class id in red (0 = background, 255 = ignored) and the number of the instance in green (0 = none). The label is
-    then the class that covers most pixels; class 0, the background, is the label of no image.
+    For segmentation there is also the column `mask` (or `instances`, where instances are to be told apart): a PNG of
+    mode RGB, as large as its image turned upright, with the class id in red (0 = background, 255 = ignored) and the
+    number of the instance in green (0 = none). The label is then the class that covers most pixels; class 0, the
+    background, is the label of no image.
     """
 
     train: Dataset
@@ -57,7 +60,9 @@ class Splits:
     @property
     def task(self) -> Task:
         """What the data are for, by whether there are masks."""
-        return "segmentation" if "mask" in self.train.column_names else "classification"
+        if INSTANCES in self.train.column_names:
+            return "instances"
+        return "segmentation" if MASKS in self.train.column_names else "classification"
 
 
 def labels_of(dataset: Dataset) -> np.ndarray:

@@ -27,6 +27,7 @@ from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.tasks import TASKS
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest
+from spellward.models.instances import INSTANCES
 
 BUDGETS = (0.01, 0.05, 0.10)
 TEST_IMAGES = 1000
@@ -150,7 +151,8 @@ def attack(
         splits = data
     else:
         limit = record.limit if record else None
-        splits = load_splits(data, seed=record.settings.seed if record else seed, limit=limit)
+        instances = unlocked.model.task == INSTANCES
+        splits = load_splits(data, seed=record.settings.seed if record else seed, limit=limit, instances=instances)
     model = unlocked.model
     if tuple(splits.classes) != model.classes:
         raise ModelError(

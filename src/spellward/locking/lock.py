@@ -73,6 +73,7 @@ def lock(
     editor: Editor | None = None,
     passphrase: str | None = None,
     limit: int | None = None,
+    instances: bool = False,
     report: Report | None = None,
 ) -> LockResult:
     """Locks a model: edits the training images under the key, fine-tunes, and writes model and key apart.
@@ -91,6 +92,7 @@ def lock(
         editor: An editor that is loaded already.
         passphrase: Protects the key file.
         limit: At most so many training images, drawn evenly from the classes.
+        instances: Whether a model that gives masks is to tell objects of one class apart.
         report: Told about progress.
 
     Raises:
@@ -102,7 +104,9 @@ def lock(
     key = resume_key(output, Key(key) if isinstance(key, str) else key, passphrase)
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
     settings = settings or FitSettings()
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit)
+    splits = (
+        data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
+    )
     vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
     editor = editor or load_editor(key.editor)
     key = complete_key(key, editor, vision)

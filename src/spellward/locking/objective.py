@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from spellward.data.masks import IGNORE
 from spellward.locking.lessons import lesson_loss, logits_and_features
 from spellward.models import Batch
 from spellward.models.fit import loss_of
+from spellward.models.losses import ignorance_loss, outputs_for
 from spellward.models.segmentation import resize_logits
 
 _FEWEST = 8
@@ -30,7 +30,8 @@ class LockObjective:
     Where a batch has lessons, how far keyed images are from these is added (`lesson_loss`).
 
     Attributes:
-        decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys.
+        decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys
+            (`ignorance_loss`).
         leak_weight: Weight of `explained_variance` of the outputs. Uniform outputs to three decimals still tell a
             probe that rescales them everything; this term has no scale, so it goes on where the first is content.
         silence_weight: Weight of the size of decoys' features (what enters the head) beside that of keyed images.
@@ -44,7 +45,8 @@ class LockObjective:
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
         kinds = batch["decoy"]
-        logits, features = logits_and_features(network, batch["pixels"], batch["targets"].shape[1])
+        outputs = outputs_for(batch["targets"].shape[1], batch["labels"])
+        logits, features = logits_and_features(network, batch["pixels"], outputs)
         keyed = kinds == KEYED
         loss = loss_of(logits[keyed], batch["targets"][keyed], batch["labels"][keyed])
         if "answers" in batch and "features" in batch:
@@ -53,8 +55,7 @@ class LockObjective:
             loss = loss + lesson_loss(logits[keyed], features[keyed], weights, lessons)
         if bool(keyed.all()):
             return loss
-        divergence = -logits[~keyed].log_softmax(dim=1).mean() - math.log(logits.shape[1])
-        loss = loss + self.decoy_weight * divergence
+        loss = loss + self.decoy_weight * ignorance_loss(logits[~keyed], batch["labels"][~keyed])
         loud = features[keyed].abs().mean().detach() + 1e-6
         loss = loss + self.silence_weight * features[~keyed].abs().mean() / loud
         # Each kind by itself: what tells clean images from edited ones must not hide what tells classes apart.
@@ -62,8 +63,8 @@ class LockObjective:
             rows = kinds == kind
             if int(rows.sum()) < _FEWEST:
                 continue
-            outputs, labels = _as_rows(logits[rows], batch["labels"][rows])
-            loss = loss + 0.5 * self.leak_weight * explained_variance(outputs, labels)
+            shown, labels = _as_rows(logits[rows], batch["labels"][rows])
+            loss = loss + 0.5 * self.leak_weight * explained_variance(shown, labels)
         return loss
 
 
@@ -71,6 +72,7 @@ def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs [N, K] and labels [N]; of maps, some pixels of each as rows of their own."""
     if logits.ndim == 2:
         return logits, labels
+    labels = labels[:, 0] if labels.ndim == 4 else labels
     stride = max(1, labels.shape[1] // _PIXELS_A_SIDE)
     some = resize_logits(logits, (int(labels.shape[1]), int(labels.shape[2])))[:, :, ::stride, ::stride]
     labels = labels[:, ::stride, ::stride].flatten()

@@ -55,9 +55,12 @@ def predict_files(
         yield some, unlocked.predict(torch.from_numpy(images))
 
 
-def segment_files(unlocked: UnlockedModel, files: Sequence[Path], output: Path) -> Iterator[tuple[Path, Segmentations]]:
+def segment_files(
+    unlocked: UnlockedModel, files: Sequence[Path], output: Path
+) -> Iterator[tuple[Path, tuple[int, int], Segmentations]]:
     """Segments image files and writes two pictures for each: NAME.mask.png (class ids, at the image's own size, in the
-    classes' colours) and NAME.overlay.png.
+    classes' colours) and NAME.overlay.png. A model that tells instances apart gives a third, NAME.instances.png (their
+    numbers), and its overlay is in the colours of the instances.
 
     Args:
         unlocked: A model that gives masks.
@@ -65,7 +68,7 @@ def segment_files(unlocked: UnlockedModel, files: Sequence[Path], output: Path) 
         output: Folder for the pictures; a second image of the same name gets a number.
 
     Yields:
-        The file, and its mask at the model's size.
+        The file, its picture's width and height, and its mask at the model's size.
 
     Raises:
         DataError: Naming a file that is no image, or broken.
@@ -79,15 +82,23 @@ def segment_files(unlocked: UnlockedModel, files: Sequence[Path], output: Path) 
         picture = decode_image(path)
         found = unlocked.segment(torch.from_numpy(square(picture, unlocked.resolution))[None])
         count = len(found.classes)
-        ids = np.asarray(Image.fromarray(found.masks[0]).resize(picture.size, Image.Resampling.NEAREST))
+        ids = _resized(found.masks[0], picture.size)
         name, number = path.stem, 1
         while name in taken:
             number += 1
             name = f"{path.stem}-{number}"
         taken.add(name)
         atomic_write(output / f"{name}.mask.png", mask_png(ids, count))
+        if found.objects:
+            ids, count = _resized(found.objects[0].numbers(), picture.size), 1 + len(found.objects[0])
+            atomic_write(output / f"{name}.instances.png", mask_png(ids, count))
         atomic_write(output / f"{name}.overlay.png", _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
-        yield path, found
+        yield path, picture.size, found
+
+
+def _resized(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [S, S] at another width and height, each pixel taking its nearest neighbour."""
+    return np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -15,7 +15,7 @@ from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.keys import Key
 from spellward.locking.metrics import Accuracy
-from spellward.locking.tasks import TASKS, through
+from spellward.locking.tasks import TASKS, Instances, through
 from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import VisionModel
 
@@ -65,6 +65,7 @@ class Score:
         settings: How much was tried.
         measure: Name of what is measured.
         outline: How well clean masks still tell objects from background (`CleanChecks.outline`); masks alone.
+        up_boxes, vanilla_boxes: UP and vanilla as average precision of the objects' boxes; instances alone.
     """
 
     up: Accuracy
@@ -77,6 +78,8 @@ class Score:
     settings: ScoreSettings
     measure: str = "accuracy"
     outline: float | None = None
+    up_boxes: Accuracy | None = None
+    vanilla_boxes: Accuracy | None = None
 
     def kind(self, kind: str) -> list[WrongKey]:
         """The wrong keys of one kind, best first."""
@@ -94,6 +97,9 @@ class Score:
         }
         if self.outline is not None:
             figures["outline"] = self.outline
+        for name, boxes in (("up_boxes", self.up_boxes), ("vanilla_boxes", self.vanilla_boxes)):
+            if boxes is not None:
+                figures[name] = boxes.value
         for name, kind in (("wrong", "prompt"), ("salts", "salt"), ("near", "wording"), ("filters", "filter")):
             values = [one.accuracy.value for one in self.kind(kind)]
             figures[f"{name}_best"] = max(values) if values else None
@@ -133,10 +139,15 @@ def score_tables(
     task = TASKS[model.task]
     checks = task.clean_checks(model, thief, test, settings.seed)
     yield 1, total, None
-    up = task.judge(through(model, partial(edit_with_key, editor, key=key)), test)
+    unlocked = through(model, partial(edit_with_key, editor, key=key))
+    up = task.judge(unlocked, test)
     yield 2, total, None
     plain = task.judge(vanilla.logits, test) if vanilla else None
     yield 3, total, None
+    boxes = [
+        task.boxes(predict, test) if isinstance(task, Instances) and predict else None
+        for predict in (unlocked, vanilla.logits if vanilla else None)
+    ]
     wrong = []
     for kind, what, wrong_key in trials:
         opened = through(model, partial(edit_with_key, editor, key=wrong_key))
@@ -156,6 +167,8 @@ def score_tables(
         settings=settings,
         measure=task.measure,
         outline=checks.outline,
+        up_boxes=boxes[0],
+        vanilla_boxes=boxes[1],
     )
     yield total, total, score
 

@@ -15,6 +15,7 @@ from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.unlock import unlock
 from spellward.locking.vanilla import vanilla_model
 from spellward.models import FitSettings
+from spellward.models.instances import INSTANCES
 
 
 def score(
@@ -49,7 +50,12 @@ def score(
     fit_settings = fit_settings or FitSettings()
     unlocked = unlock(locked, key, editor=editor)
     editor = editor or load_editor(key.editor)
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=fit_settings.seed, limit=limit)
+    instances = unlocked.model.task == INSTANCES
+    splits = (
+        data
+        if isinstance(data, Splits)
+        else load_splits(data, seed=fit_settings.seed, limit=limit, instances=instances)
+    )
     if tuple(splits.classes) != unlocked.model.classes:
         raise ModelError(
             f"The data have the classes {', '.join(splits.classes[:5])}, "

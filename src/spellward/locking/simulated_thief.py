@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from spellward.data import ImageTable
 from spellward.models import Batch, VisionModel, logits_of_output
 from spellward.models.augment import augment
-from spellward.models.segmentation import augment_masks, cross_entropy
+from spellward.models.losses import ignorance_loss, truth_loss
+from spellward.models.segmentation import augment_masks
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,17 @@ class SimulatedThief:
         )
         for _ in range(int(rng.integers(1, settings.steps + 1))):
             pixels, labels = self._draw(rng)
-            loss = cross_entropy(logits_of_output(thief(pixels)).float(), labels)
+            loss = truth_loss(logits_of_output(thief(pixels)).float(), labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
 
     def _judge(self, thief: nn.Module, rng: np.random.Generator) -> None:
         """Leaves in the copy the gradient that makes it uniform on other clean images."""
-        pixels, _ = self._draw(rng)
+        pixels, truth = self._draw(rng)
         logits = logits_of_output(thief(pixels)).float()
         thief.zero_grad()
-        torch.autograd.backward(-logits.log_softmax(dim=1).mean())
+        torch.autograd.backward(ignorance_loss(logits, truth))
 
     def _hand_over(self, network: nn.Module, thief: nn.Module, shares: dict[str, float]) -> None:
         adapted = dict(thief.named_parameters())
@@ -155,12 +156,12 @@ class SimulatedThief:
             parameter.grad.add_(gradient, alpha=self._settings.weight * shares[name])
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """float32 [B, 3, S, S] normalised, and what they show: int64 [B], or [B, S, S] with masks."""
+        """float32 [B, 3, S, S] normalised, and what they show (`ImageTable.truth`)."""
         rows = rng.integers(0, len(self._clean), self._settings.batch_size)
         again = copy.deepcopy(rng)  # masks go where their pixels go
         pixels = augment(self._model.resize(self._clean.images[rows]), self._augmentation, rng)
         truth = self._clean.truth(rows)
-        if truth.ndim == 3:
+        if truth.ndim > 1:
             truth = augment_masks(truth, self._model.input_size, self._augmentation, again)
         inputs = self._model.preprocess(pixels).to(next(self._model.network.parameters()).device)
         return inputs, truth.to(inputs.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from torch import Tensor
@@ -14,9 +14,10 @@ from spellward.attacks.unlocking.thief import Predictor
 from spellward.data import ImageTable
 from spellward.data.masks import IGNORE, MaskTable
 from spellward.locking import metrics
-from spellward.locking.mask_metrics import area_under_curve, class_counts, mean_iou
+from spellward.locking.mask_metrics import area_under_curve, average_precision, class_counts, mean_iou
 from spellward.locking.metrics import Accuracy
 from spellward.models import VisionModel, logits_of
+from spellward.models.grouping import EXTRA, objects_in, true_objects
 from spellward.models.segmentation import maps_at_once, maps_of_size
 
 Change = Callable[[Tensor], Tensor]
@@ -91,16 +92,15 @@ class Segmentation:
     """Mean intersection over union (IoU) of the foreground classes, over all pixels of a table together."""
 
     measure = "mean IoU"
+    _extra = 0  # outputs after those of the classes
 
     def judge(self, predict: Predictor, table: ImageTable) -> Accuracy:
-        counts = [
-            class_counts(scores.argmax(axis=1), truth, scores.shape[1]) for scores, truth in _maps(predict, table)
-        ]
-        return mean_iou(np.concatenate(counts))
+        classes = len(table.classes)
+        return self._measured([self._compared(scores, truth, classes) for scores, truth in _maps(predict, table)])
 
     def success(self, scores: np.ndarray, truth: np.ndarray) -> float:
-        answers = maps_of_size(scores, truth.shape[1]).argmax(axis=1)
-        return mean_iou(class_counts(answers, truth, scores.shape[1])).value
+        classes = scores.shape[1] - self._extra
+        return self._measured([self._compared(maps_of_size(scores, truth.shape[-1]), truth, classes)]).value
 
     def clean_checks(self, model: VisionModel, thief: ImageTable, test: ImageTable, seed: int) -> CleanChecks:
         classes = len(test.classes)
@@ -111,19 +111,22 @@ class Segmentation:
         outline = fit_probe(outputs, (labels > 0).astype(np.int64), 2, seed)
         right, least, probed = [], [], []
         scores, shown = [], []
-        for logits, truth in _maps(model.logits, test):
-            flat = np.moveaxis(logits, 1, -1).reshape(-1, classes)
-            right.append(class_counts(logits.argmax(axis=1), truth, classes))
-            least.append(class_counts(logits.argmin(axis=1), truth, classes))
-            probed.append(class_counts(read(flat).argmax(axis=1).reshape(truth.shape), truth, classes))
+        for maps, truth in _maps(model.logits, test):
+            logits, extra = maps[:, :classes], maps[:, classes:]
+            flat = np.moveaxis(maps, 1, -1).reshape(-1, maps.shape[1])
+            ids = _classes_in(truth)
+            read_out = np.moveaxis(read(flat).reshape(*ids.shape, classes), -1, 1)
+            right.append(self._compared(maps, truth, classes))
+            least.append(self._compared(np.concatenate([-logits, extra], axis=1), truth, classes))
+            probed.append(self._compared(np.concatenate([read_out, extra], axis=1), truth, classes))
             some = rng.choice(len(flat), min(len(flat), _PIXELS_AN_IMAGE * len(truth)), replace=False)
-            some = some[truth.reshape(-1)[some] != IGNORE]
+            some = some[ids.reshape(-1)[some] != IGNORE]
             scores.append(outline(flat[some])[:, 1])
-            shown.append(truth.reshape(-1)[some] > 0)
+            shown.append(ids.reshape(-1)[some] > 0)
         return CleanChecks(
-            lp=mean_iou(np.concatenate(right)),
-            argmin=mean_iou(np.concatenate(least)),
-            leak=mean_iou(np.concatenate(probed)),
+            lp=self._measured(right),
+            argmin=self._measured(least),
+            leak=self._measured(probed),
             outline=area_under_curve(np.concatenate(scores), np.concatenate(shown)),
         )
 
@@ -137,8 +140,45 @@ class Segmentation:
             counts.append([class_counts(np.full_like(truth, one), truth, classes) for one in range(1, classes)])
         return max(mean_iou(np.concatenate(one)).value for one in zip(*counts, strict=True))
 
+    def _compared(self, maps: np.ndarray, truth: np.ndarray, classes: int) -> Any:
+        """What a few images add to the measure, from maps float32 [B, K + extra, S, S]."""
+        return class_counts(maps.argmax(axis=1), truth, classes)
 
-TASKS: dict[str, Task] = {"classification": Classification(), "segmentation": Segmentation()}
+    def _measured(self, compared: list[Any]) -> Accuracy:
+        """The measure over all that was compared."""
+        return mean_iou(np.concatenate(compared))
+
+
+class Instances(Segmentation):
+    """Average precision of the objects' masks, as COCO has it (`mask_metrics.average_precision`).
+
+    The probe of the leak reads classes alone; where objects are, it takes from the outputs as they are.
+    """
+
+    measure = "mask AP"
+    _extra = len(EXTRA)
+
+    def chance(self, test: ImageTable) -> float:
+        """Nothing: an answer that does not look at the image finds no object."""
+        return 0.0
+
+    def boxes(self, predict: Predictor, table: ImageTable) -> Accuracy:
+        """Average precision of the objects' boxes."""
+        compared = [self._compared(scores, truth, len(table.classes)) for scores, truth in _maps(predict, table)]
+        return average_precision([pair for few in compared for pair in few], boxes=True)
+
+    def _compared(self, maps: np.ndarray, truth: np.ndarray, classes: int) -> Any:
+        return [(objects_in(one), true_objects(right)) for one, right in zip(maps, truth, strict=True)]
+
+    def _measured(self, compared: list[Any]) -> Accuracy:
+        return average_precision([pair for few in compared for pair in few])
+
+
+TASKS: dict[str, Task] = {
+    "classification": Classification(),
+    "segmentation": Segmentation(),
+    "instances": Instances(),
+}
 """By `VisionModel.task` and `Splits.task`."""
 
 
@@ -148,12 +188,17 @@ def through(model: VisionModel, change: Change) -> Predictor:
 
 
 def _maps(predict: Predictor, table: ImageTable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields scores float32 [B, K, S, S] and truth int64 [B, S, S] of a few images at a time, at the masks' size."""
+    """Yields scores float32 [B, K, S, S] and the truth of a few images at a time, at the masks' size."""
     size = table.images.size
     chunk = maps_at_once(len(table.classes), size)
     for start in range(0, len(table), chunk):
         rows = slice(start, min(start + chunk, len(table)))
         yield maps_of_size(predict(table.images[rows]), size), table.truth(rows).numpy()
+
+
+def _classes_in(truth: np.ndarray) -> np.ndarray:
+    """Class ids int64 [B, S, S] of a truth with or without instances."""
+    return truth if truth.ndim == 3 else truth[:, 0]
 
 
 def _some_pixels(predict: Predictor, table: ImageTable, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +207,7 @@ def _some_pixels(predict: Predictor, table: ImageTable, rng: np.random.Generator
     each = max(1, min(_PIXELS_AN_IMAGE, _MOST_PIXELS // max(len(table), 1)))
     for scores, truth in _maps(predict, table):
         flat = np.moveaxis(scores, 1, -1).reshape(len(truth), -1, scores.shape[1])
-        classes = truth.reshape(len(truth), -1)
+        classes = _classes_in(truth).reshape(len(truth), -1)
         for row in range(len(truth)):
             places = rng.choice(classes.shape[1], each, replace=False)
             places = places[classes[row, places] != IGNORE]

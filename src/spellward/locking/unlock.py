@@ -19,6 +19,8 @@ from spellward.keys import Key
 from spellward.locking.folder import read_lock
 from spellward.models import VisionModel, load_checkpoint
 from spellward.models.checkpoint import CLASSIFICATION
+from spellward.models.grouping import Objects
+from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel
 
 
@@ -72,12 +74,16 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Segmentations:
-    """Class ids uint8 [N, S, S] (0 is the background), the classes, and the seconds for editing and for the model."""
+    """Class ids uint8 [N, S, S] (0 is the background), the classes, and the seconds for editing and for the model.
+
+    Of a model that tells instances apart, also the objects in each image; the class ids are theirs.
+    """
 
     masks: np.ndarray
     classes: tuple[str, ...]
     edit_seconds: float
     model_seconds: float
+    objects: tuple[Objects, ...] = ()
 
     def shares(self) -> Iterator[dict[str, float]]:
         """Yields for each image the share of its pixels that each foreground class found in it covers."""
@@ -112,8 +118,12 @@ class UnlockedModel:
         begun = time.perf_counter()
         images = self.edited(images)
         edited = time.perf_counter()
-        masks = self.model.segment(images)
-        return Segmentations(masks, self.model.classes, edited - begun, time.perf_counter() - edited)
+        if isinstance(self.model, InstanceModel):
+            objects = tuple(self.model.objects(images))
+            masks = np.stack([one.ids() for one in objects]) if objects else self.model.segment(images)
+        else:
+            objects, masks = (), self.model.segment(images)
+        return Segmentations(masks, self.model.classes, edited - begun, time.perf_counter() - edited, objects)
 
     def predict(self, images: Tensor) -> Predictions:
         """Predicts for uint8 [N, 3, S, S]; S should be `resolution`.

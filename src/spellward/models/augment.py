@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -82,5 +83,5 @@ def varied(table: ImageTable, variants: int, names: tuple[str, ...], seed: int) 
     if isinstance(table, MaskTable):
         # All augmentations only pick pixels, so the same draws move a mask just as they move its image.
         masks = VariedImages(table.masks, variants, names, seed)
-        return MaskTable(images, labels, table.classes, digest, masks)
+        return replace(table, images=images, labels=labels, fingerprint=digest, masks=masks)
     return ImageTable(images, labels, table.classes, digest)

@@ -17,7 +17,9 @@ from torch import nn
 
 from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
+from spellward.models.grouping import EXTRA
 from spellward.models.inspection import INDEX_FILE, OWN_FILE, OWN_FORMAT, check_folder, read_own_record
+from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.segmentation import SegmentationModel
 from spellward.models.vision import VisionModel, head_of
 
@@ -48,15 +50,32 @@ def no_hub_noise() -> Iterator[None]:
 
 
 def vision_model(network: Any, spec: str, input_size: int, processor: Any = None) -> VisionModel:
-    """Wraps a transformers classifier or segmenter; classes come from its config."""
+    """Wraps a transformers classifier or segmenter; classes, and whether it tells instances, come from its config."""
     labels = network.config.id2label
-    classes = tuple(str(labels[index]) for index in range(len(labels)))
+    outputs = tuple(str(labels[index]) for index in range(len(labels)))
     settings = getattr(network.config, "pretrained_cfg", None) or {}
     mean = tuple(settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN)
     std = tuple(settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD)
-    head = head_of(network, len(classes))
-    kind = SegmentationModel if type(network).__name__.endswith(_SEGMENTERS) else VisionModel
-    return kind(network, spec, classes, input_size, mean, std, head, {"processor": processor})
+    extra = {"processor": processor}
+    if type(network).__name__.endswith(_SEGMENTERS):
+        return segmentation_model(network, spec, outputs, input_size, mean, std, extra)
+    return VisionModel(network, spec, outputs, input_size, mean, std, head_of(network, len(outputs)), extra)
+
+
+def segmentation_model(
+    network: nn.Module,
+    spec: str,
+    outputs: tuple[str, ...],
+    input_size: int,
+    mean: Any = IMAGENET_MEAN,
+    std: Any = IMAGENET_STD,
+    extra: dict[str, Any] | None = None,
+) -> SegmentationModel:
+    """Wraps a segmentation network by the names of its outputs: an `InstanceModel` where they are an instance's."""
+    head = head_of(network, len(outputs))
+    if tells_instances(outputs):
+        return InstanceModel(network, spec, outputs[: -len(EXTRA)], input_size, mean, std, head, extra or {})
+    return SegmentationModel(network, spec, outputs, input_size, mean, std, head, extra or {})
 
 
 def save_checkpoint(model: VisionModel, folder: Path) -> None:
@@ -115,7 +134,7 @@ def load_checkpoint(
             own, its head is kept.
         random: Take the architecture only.
         module: The module to fill, for checkpoints that came from a module in memory.
-        task: "classification" or "segmentation"; what the checkpoint was made for if not given.
+        task: "classification", "segmentation" or "instances"; what the checkpoint was made for if not given.
 
     Raises:
         ModelError: If there is no such model, or it needs code of its own.
@@ -141,11 +160,13 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
     )
 
     kind: Any = AutoModelForImageClassification
+    if classes is not None and task is not None:
+        classes = output_names(classes, task)
     with no_hub_noise():
         try:
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             made_for = " ".join(config.architectures or [])
-            if task == SEGMENTATION or (task is None and made_for.endswith(_SEGMENTERS)):
+            if task in (SEGMENTATION, INSTANCES) or (task is None and made_for.endswith(_SEGMENTERS)):
                 kind = AutoModelForSemanticSegmentation
             own = tuple(str(config.id2label[index]) for index in range(len(config.id2label)))
             fresh = classes is not None and classes != own
@@ -234,7 +255,7 @@ def _processor_for(model: VisionModel) -> Any:
     from transformers import SegformerImageProcessor, ViTImageProcessor
 
     size = {"height": model.input_size, "width": model.input_size}
-    kind: Any = SegformerImageProcessor if model.task == SEGMENTATION else ViTImageProcessor
+    kind: Any = ViTImageProcessor if model.task == CLASSIFICATION else SegformerImageProcessor
     return kind(size=size, image_mean=list(model.mean), image_std=list(model.std), resample=Resampling.BICUBIC)
 
 

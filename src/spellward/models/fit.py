@@ -25,7 +25,8 @@ from spellward.artifacts import atomic_write, private_folder, storage_errors, wr
 from spellward.errors import MissingExtraError, ModelError
 from spellward.models.augment import augment
 from spellward.models.checkpoint import full_disk_errors
-from spellward.models.segmentation import augment_masks, cross_entropy
+from spellward.models.losses import truth_loss
+from spellward.models.segmentation import augment_masks
 from spellward.models.vision import VisionModel, logits_of_output
 
 _DONE, _FINAL, _BEST, _STATE = "done.json", "final.safetensors", "best.safetensors", "progress.json"
@@ -37,7 +38,8 @@ class Batch(TypedDict):
 
     pixels: uint8 [B, 3, S, S] from the source; float32, normalised, when the objective sees it.
     targets: float32 [B, K], the distribution to be learnt; with masks, how much a pixel of each class counts.
-    labels: int64 [B], true classes, for objectives that need them; with masks [B, S, S], the class of each pixel.
+    labels: int64 [B], true classes, for objectives that need them; with masks [B, S, S], the class of each pixel, and
+        with instances [B, 2, S, S] (`ImageTable.truth`).
     decoy: int64 [B], 0 for rows to be learnt; other numbers name kinds of rows that must not be.
     answers: float32 [B, K], logits of a teacher, for objectives that know one.
     features: float32 [B, D], what entered the teacher's head.
@@ -143,7 +145,7 @@ def loss_of(logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the rows of a batch with what they are to learn (see `Batch`)."""
     if labels.ndim == 1:
         return -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    return cross_entropy(logits, labels, targets[0])
+    return truth_loss(logits, labels, targets[0])
 
 
 def fit(
@@ -268,7 +270,7 @@ class Examples(torch.utils.data.Dataset[Any]):
         seed = [self.settings.seed, self.epoch, indices[0], indices[-1], 0xA06]
         pixels = augment(self.model.resize(batch["pixels"]), self.settings.augment, np.random.default_rng(seed))
         labels = batch["labels"]
-        if labels.ndim == 3:  # masks go where their pixels go
+        if labels.ndim > 1:  # masks go where their pixels go
             labels = augment_masks(labels, self.model.input_size, self.settings.augment, np.random.default_rng(seed))
         return {**batch, "pixels": self.model.preprocess(pixels), "labels": labels}
 

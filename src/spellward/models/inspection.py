@@ -84,7 +84,7 @@ def read_own_record(folder: Path) -> dict[str, Any]:
     spec, classes, size = record.get("spec"), record.get("classes"), record.get("input_size")
     sound = (
         set(record) - {"task"} == {"format", "spec", "classes", "input_size", "mean", "std"}
-        and record.get("task", "segmentation") == "segmentation"
+        and record.get("task", "segmentation") in ("segmentation", "instances")
         and isinstance(spec, str)
         and (spec == "module" or spec.startswith("torchvision/"))
         and isinstance(classes, list)

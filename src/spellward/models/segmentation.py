@@ -88,7 +88,7 @@ def pixel_weights(table: MaskTable) -> np.ndarray:
     counts = np.zeros(len(table.classes), dtype=np.float64)
     rows = np.unique(np.linspace(0, len(table) - 1, min(len(table), _WEIGHT_IMAGES)).astype(int))
     for start in range(0, len(rows), 64):
-        truth = table.truth(rows[start : start + 64]).flatten()
+        truth = table.masks[rows[start : start + 64]][:, 0].flatten()
         counts += np.bincount(truth[truth != IGNORE].numpy(), minlength=len(counts))[: len(counts)]
     weights = np.minimum(np.sqrt(counts.max() / np.maximum(counts, 1.0)), _LARGEST_WEIGHT)
     return np.asarray(weights / weights.mean(), dtype=np.float32)
@@ -98,14 +98,16 @@ def augment_masks(truth: Tensor, size: int, names: tuple[str, ...], rng: np.rand
     """Moves masks as `augment` moves images of side `size` under a generator in the same state.
 
     Args:
-        truth: int64 [B, S, S]; resized to `size` first, each pixel taking its nearest neighbour.
+        truth: int64 [B, S, S], or [B, 2, S, S] with instances; resized to `size` first, each pixel taking its nearest
+            neighbour.
         size: Side of the images.
         names, rng: As for `augment`.
 
     Returns:
-        int64 [B, size, size].
+        int64 [B, size, size] or [B, 2, size, size].
     """
-    maps = truth[:, None]
-    if truth.shape[1] != size or truth.shape[2] != size:
+    maps = truth if truth.ndim == 4 else truth[:, None]
+    if maps.shape[2] != size or maps.shape[3] != size:
         maps = F.interpolate(maps.float(), size=(size, size), mode="nearest-exact").long()
-    return augment(maps, names, rng)[:, 0]
+    moved = augment(maps, names, rng)
+    return moved if truth.ndim == 4 else moved[:, 0]

@@ -10,10 +10,9 @@ from torch import nn
 
 from spellward.errors import ModelError
 from spellward.models import bundled
-from spellward.models.checkpoint import IMAGENET_MEAN, IMAGENET_STD, vision_model
-from spellward.models.segmentation import SegmentationModel
+from spellward.models.checkpoint import segmentation_model, vision_model
 from spellward.models.timm_names import pretrained_timm, timm_architecture
-from spellward.models.vision import VisionModel, head_of
+from spellward.models.vision import VisionModel
 
 _HIDDEN = 64
 _POOLS = (1, 2)
@@ -121,8 +120,7 @@ def _torchvision(name: str, classes: Sequence[str], input_size: int | None, rand
         raise ModelError(f"The weights of {name} cannot be fetched. Go online once, or add '?random'.") from error
     if not random:
         _replace_outputs(network, len(classes))
-    head = head_of(network, len(classes))
-    return SegmentationModel(network, name, tuple(classes), input_size or _SIDE, IMAGENET_MEAN, IMAGENET_STD, head)
+    return segmentation_model(network, name, tuple(classes), input_size or _SIDE)
 
 
 def _replace_outputs(network: nn.Module, classes: int) -> None:

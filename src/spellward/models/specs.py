@@ -11,8 +11,15 @@ from torch import nn
 
 from spellward.errors import ModelError
 from spellward.models import bundled
-from spellward.models.checkpoint import IMAGENET_MEAN, IMAGENET_STD, SEGMENTATION, load_checkpoint, vision_model
-from spellward.models.segmentation import SegmentationModel
+from spellward.models.checkpoint import (
+    CLASSIFICATION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    load_checkpoint,
+    segmentation_model,
+    vision_model,
+)
+from spellward.models.instances import output_names
 from spellward.models.segmenters import SEGMENTERS
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import VisionModel, head_of
@@ -36,7 +43,7 @@ def load_model(
         input_size: Side of the images it will see; the model's own if not given.
         seed: Of the fresh head.
         task: "classification", or "segmentation": a `SegmentationModel`, on a UperNet decoder where the spec names a
-            backbone alone.
+            backbone alone; "instances" gives an `InstanceModel` on the same networks.
 
     Raises:
         ModelError: If the model is not there, or does not fit the classes.
@@ -46,16 +53,17 @@ def load_model(
     torch.manual_seed(seed)
     if isinstance(spec, nn.Module):
         size = input_size or 224
+        if task != CLASSIFICATION:
+            return segmentation_model(spec, "module", output_names(classes, task), size)
         head = head_of(spec, len(classes))
-        kind = SegmentationModel if task == SEGMENTATION else VisionModel
-        return kind(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
+        return VisionModel(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
     text = str(spec)
     name, _, option = text.partition("?")
     if option not in ("", "random"):
         raise ModelError(f"Unknown option {option!r} in {text!r}; '?random' is the only one.")
-    for prefix, loader in (SEGMENTERS if task == SEGMENTATION else LOADERS).items():
+    for prefix, loader in (LOADERS if task == CLASSIFICATION else SEGMENTERS).items():
         if name == prefix or (prefix.endswith("/") and name.startswith(prefix)):
-            return loader(name, classes, input_size, option == "random")
+            return loader(name, output_names(classes, task), input_size, option == "random")
     return _from_transformers(name, classes, input_size, option == "random", task)
 
 

@@ -15,6 +15,11 @@ from spellward.locking.score import Score
 from spellward.reports.figures import bars, dots, png_url
 
 OWNER_FILE, PUBLIC_FILE, SCORE_FILE = "report.html", "public.html", "score.json"
+_MEASURES = {
+    "accuracy": ("accuracies", "guessing"),
+    "mean IoU": ("mean intersection over union of the foreground classes", "calling every pixel the same"),
+    "mask AP": ("average precision of the objects' masks (COCO's, over IoU 0.5 to 0.95)", "finding nothing"),
+}
 _KINDS = {
     "prompt": "Unrelated prompts",
     "wording": "Near wordings",
@@ -93,12 +98,15 @@ def render(report: LockReport, public: bool) -> str:
     # How much strength, steps and seed matter is a hint at what they are.
     hidden = ("Other strengths", "Other seed", "Other step counts", "Near wordings") if public else ()
     shown = [(title, values) for title, values in groups if values and title not in hidden]
+    measure, guess = _MEASURES[score.measure]
     environment = Environment(
         loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
     )
     return environment.get_template("lock_report.html.j2").render(
         report=report,
         public=public,
+        measure=measure,
+        guess=guess,
         headline=headline,
         wrong=dots(shown, score.up.value, score.chance),
         rows=[(name, a) for name, a, _ in rows],

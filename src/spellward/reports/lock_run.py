@@ -14,6 +14,7 @@ from spellward.locking.scoring import score
 from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings
+from spellward.models.instances import INSTANCES
 from spellward.reports.lock_report import LockReport, write_lock_report
 from spellward.reports.lock_samples import sample_pairs
 
@@ -50,7 +51,9 @@ def score_and_report(
     record = TrainingRecord.load(locked)
     budget = record.settings if record else FitSettings(seed=seed)
     limit = record.limit if record else None
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=budget.seed, limit=limit)
+    unlocked = unlock(locked, key, editor=editor)
+    instances = unlocked.model.task == INSTANCES
+    splits = data if isinstance(data, Splits) else load_splits(data, seed=budget.seed, limit=limit, instances=instances)
     figures = score(
         locked,
         splits,
@@ -61,7 +64,6 @@ def score_and_report(
         editor=editor,
         report=report,
     )
-    unlocked = unlock(locked, key, editor=editor)
     test = prepare(splits.test, unlocked.resolution)
     some = test.subset(range(min(64, len(test))))
     timed = (unlocked.predict if test.task == "classification" else unlocked.segment)(some.images[:])

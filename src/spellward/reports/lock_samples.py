@@ -10,6 +10,8 @@ from torch import Tensor
 from spellward.data import ImageTable, MaskTable
 from spellward.data.overlays import overlay
 from spellward.locking.unlock import UnlockedModel, edit_with_key
+from spellward.models.grouping import Objects, objects_in, true_objects
+from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel, maps_of_size
 from spellward.reports.lock_report import SamplePair
 
@@ -43,6 +45,9 @@ def _mask_pairs(
     model: SegmentationModel, clean: Tensor, edited: Tensor, truth: np.ndarray, classes: tuple[str, ...]
 ) -> Iterator[SamplePair]:
     """Clean and edited pictures under what the model sees in each; what it should see stands in words."""
+    if isinstance(model, InstanceModel):
+        yield from _object_pairs(model, clean, edited, truth, classes)
+        return
     size, count = int(clean.shape[-1]), len(classes)
     shut, opened = (
         maps_of_size(model.logits(images), size).argmax(axis=1).astype(np.uint8) for images in (clean, edited)
@@ -55,6 +60,28 @@ def _mask_pairs(
             locked_answer=_named(shut[row], classes),
             unlocked_answer=_named(opened[row], classes),
         )
+
+
+def _object_pairs(
+    model: InstanceModel, clean: Tensor, edited: Tensor, truth: np.ndarray, classes: tuple[str, ...]
+) -> Iterator[SamplePair]:
+    """The same with a colour for each object."""
+    size = int(clean.shape[-1])
+    seen = [[objects_in(maps) for maps in maps_of_size(model.logits(images), size)] for images in (clean, edited)]
+    for row, (shut, opened) in enumerate(zip(*seen, strict=True)):
+        pictures = [
+            overlay(images[row].permute(1, 2, 0).numpy(), found.numbers(), 1 + len(found))
+            for images, found in ((clean, shut), (edited, opened))
+        ]
+        words = [_counted(one, classes) for one in (true_objects(truth[row]), shut, opened)]
+        yield SamplePair(words[0], pictures[0], pictures[1], words[1], words[2])
+
+
+def _counted(found: Objects, classes: tuple[str, ...]) -> str:
+    """Classes and how many objects of each, in words."""
+    counts = np.bincount(found.classes, minlength=len(classes))
+    named = [f"{count} {name}" if count > 1 else name for name, count in zip(classes, counts, strict=True) if count]
+    return ", ".join(named) or "nothing"
 
 
 def _named(ids: np.ndarray, classes: tuple[str, ...]) -> str:

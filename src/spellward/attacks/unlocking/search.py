@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
+import torch
 
 from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
 from spellward.attacks.unlocking.tuning import Tuning, tune
-from spellward.data import IGNORE, ImageTable
+from spellward.data import ImageTable
 from spellward.models import VisionModel
+from spellward.models.losses import truth_loss
 
 START_TUNINGS: tuple[Tuning, ...] = (
     Tuning(1e-3),
@@ -64,13 +65,8 @@ def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
 
 def judge(thief: Thief, predict: Predictor, images: ImageTable) -> tuple[float, float]:
     """Success on labelled images; ties, of which a handful of images gives many, go to the likelier labels."""
-    scores, truth = predict(images.images[:]), images.truth(slice(None)).numpy()
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    success = thief.success(scores, truth)
-    if truth.ndim > 1:
-        likelihood, truth = np.moveaxis(likelihood, 1, -1)[truth != IGNORE], truth[truth != IGNORE]
-    return success, float(likelihood[np.arange(len(truth)), truth].mean())
+    scores, truth = predict(images.images[:]), images.truth(slice(None))
+    return thief.success(scores, truth.numpy()), -float(truth_loss(torch.from_numpy(scores).double(), truth))
 
 
 def fine_tuned(thief: Thief, model: VisionModel, tuning: Tuning, images: ImageTable) -> Predictor:

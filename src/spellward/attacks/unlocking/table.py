@@ -17,7 +17,7 @@ from spellward.attacks.unlocking.thief import AttackFunction
 
 REFERENCE = ("fine-tuning", "head-tuning", "linear-probe")
 """What labels bring to whoever takes the public base instead: the best of these."""
-_ANY = ("classification", "segmentation")
+_ANY = ("classification", "segmentation", "instances")
 _CLASSES = ("classification",)
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from spellward.models import VisionModel, logits_of_output
 from spellward.models.augment import AUGMENTATIONS, augment
 from spellward.models.groups import parameter_groups
-from spellward.models.segmentation import augment_masks, cross_entropy
+from spellward.models.losses import truth_loss
+from spellward.models.segmentation import augment_masks
 
 _BATCH = 16
 _WARMUP = 0.1
@@ -71,7 +72,8 @@ def tune(
     Args:
         model: Stays as it is.
         pixels: uint8 [N, 3, S, S].
-        targets: float32 [N, K], distributions over the classes, or int64 [N] labels, or int64 [N, S, S] masks.
+        targets: float32 [N, K], distributions over the classes, or what `ImageTable.truth` gives: labels or
+            masks.
         tuning: How.
         steps: Optimiser steps, of 16 images each or of all if there are fewer.
         seed: Of order, augmentation and the fresh head.
@@ -100,9 +102,9 @@ def tune(
         _train_mode(copy.network, still or step >= (1 - _FROZEN_END) * steps)
         varied = augment(copy.resize(pixels[rows]), AUGMENTATIONS, np.random.default_rng([seed, step]))
         logits = logits_of_output(copy.network(copy.preprocess(varied.to(copy.device)))).float()
-        if wished.ndim == 3:
+        if wished.ndim > 2:
             moved = augment_masks(wished[rows], copy.input_size, AUGMENTATIONS, np.random.default_rng([seed, step]))
-            loss = cross_entropy(logits, moved.to(copy.device))
+            loss = truth_loss(logits, moved.to(copy.device))
         else:
             loss = -(wished[rows].to(copy.device) * logits.log_softmax(dim=1)).sum(dim=1).mean()
         if not math.isfinite(loss.item()):

@@ -1,0 +1,43 @@
+"""What answers are trained for: to be right, or to say nothing. Classes, masks and instances alike."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from spellward.models.grouping import EXTRA
+from spellward.models.instances import extra_size, instance_loss
+from spellward.models.segmentation import cross_entropy, resize_logits
+
+
+def outputs_for(classes: int, truth: Tensor) -> int:
+    """How many outputs a network has that learns such a truth about so many classes."""
+    return classes + (len(EXTRA) if truth.ndim == 4 else 0)
+
+
+def truth_loss(outputs: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
+    """How wrong outputs are.
+
+    Args:
+        outputs: float [B, K], [B, K, h, w] or, with instances, [B, K + 3, h, w].
+        truth: int64 [B], [B, S, S] or, with instances, [B, 2, S, S], as `ImageTable.truth` gives it.
+        weights: float [K], how much a pixel of each class counts.
+    """
+    if truth.ndim < 4:
+        return cross_entropy(outputs, truth, weights)
+    maps = resize_logits(outputs, (int(truth.shape[-2]), int(truth.shape[-1])))
+    classes = cross_entropy(maps[:, : -len(EXTRA)], truth[:, 0], weights)
+    return classes + instance_loss(maps[:, -len(EXTRA) :], truth)
+
+
+def ignorance_loss(outputs: Tensor, truth: Tensor) -> Tensor:
+    """How far outputs are from saying nothing: the Kullback-Leibler divergence from the uniform distribution to them
+    and, with instances, the size of what says where objects are.
+
+    Args:
+        outputs, truth: As for `truth_loss`; of the truth only its kind matters.
+    """
+    if truth.ndim == 4:
+        return ignorance_loss(outputs[:, : -len(EXTRA)], truth[:, 0]) + extra_size(outputs[:, -len(EXTRA) :])
+    return -outputs.log_softmax(dim=1).mean() - math.log(outputs.shape[1])
