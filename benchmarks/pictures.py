@@ -1,6 +1,7 @@
-"""Draws docs/spells.png (test images under several spells), docs/objects.png and docs/masks.png.
+"""Draws docs/spells.png (test images under several spells), docs/objects.png, docs/masks.png and docs/instances.png.
 
-The last one shows a lock that benchmarks/lock.py has trained (`--data sample:scenes --recipes decoy`), if there is one.
+The last two show locks that benchmarks/lock.py has trained (`--data sample:scenes --recipes decoy`, and with
+`--instances`), if there are any.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from attacks import finished_locks, open_lock
-from spellward.data import MaskTable, load_splits, prepare
+from spellward.data import load_splits, prepare
 from spellward.data.overlays import overlay
 from spellward.editors import load_editor
 from spellward.editors.objects import OBJECTS
 from spellward.locking.unlock import edit_with_key
+from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel
 
 DOCS = Path(__file__).parents[1] / "docs"
 SALT = bytes(range(16))
-MASKS_LOCK = "scenes-decoy-2-0"
+MASK_LOCKS = {
+    "masks": ("scenes-decoy-2-0", [1, 8, 40, 77, 150]),
+    "instances": ("scenes-instances-decoy-2-0", [5, 7, 10]),
+}
+"""Name of the picture -> the lock, and the test scenes that it is shown with."""
 COLUMNS = (
     ("clean", None, None),
     ("with oil pastel", "with oil pastel", None),
@@ -47,25 +53,30 @@ def main() -> None:
     editor.defaults = dataclasses.replace(editor.defaults, strength=1.0)
     cells = [images if prompt is None else editor.edit(images, prompt, 0, salt) for _, prompt, salt in COLUMNS]
     save("spells", sheet([title for title, _, _ in COLUMNS], cells))
-    if MASKS_LOCK in finished_locks():
-        save("masks", masks())
+    for name, (lock, rows) in MASK_LOCKS.items():
+        if lock in finished_locks():
+            save(name, masks(lock, rows, name == "instances"))
     save("objects", objects(prepare(load_splits("sample:scenes").test, SIDE).images))
 
 
-def masks() -> Image.Image:
+def masks(lock: str, rows: list[int], instances: bool) -> Image.Image:
     """Test scenes with what a locked network sees in them, without the key and with it."""
     editor = load_editor("mini")
-    table = prepare(load_splits("sample:scenes").test, SIDE)
-    assert isinstance(table, MaskTable)
-    model, key, _ = open_lock(MASKS_LOCK, "", table, editor)
-    assert isinstance(model, SegmentationModel)
-    rows = [1, 8, 40, 77, 150]
-    clean, count = table.images[rows], len(table.classes)
+    table = prepare(load_splits("sample:scenes", instances=instances).test, SIDE)
+    model, key, _ = open_lock(lock, "", table, editor)
+    clean, truth = table.images[rows], table.truth(rows).numpy().astype("uint8")
     keyed, wrong = (edit_with_key(editor, clean, one) for one in (key, key.with_(salt=SALT)))
-    seen = [laid_over(images, model.segment(images), count) for images in (clean, wrong, keyed)]
-    true = laid_over(clean, table.truth(rows).numpy().astype("uint8"), count)
+    pictures = (clean, wrong, keyed)
+    if isinstance(model, InstanceModel):
+        right, count = truth[:, 1], 1 + max(int(truth[:, 1].max()), 3)
+        ids = [np.stack([one.numbers() for one in model.objects(images)]).clip(max=count - 1) for images in pictures]
+    else:
+        assert isinstance(model, SegmentationModel)
+        right, count = truth, len(table.classes)
+        ids = [model.segment(images) for images in pictures]
+    seen = [laid_over(images, found, count) for images, found in zip(pictures, ids, strict=True)]
     titles = ["clean", "true masks", "without the key", "with another salt", "edited", "with the key"]
-    return sheet(titles, [clean, true, seen[0], seen[1], keyed, seen[2]])
+    return sheet(titles, [clean, laid_over(clean, right, count), seen[0], seen[1], keyed, seen[2]])
 
 
 def laid_over(images: Tensor, ids: np.ndarray, classes: int) -> Tensor:
