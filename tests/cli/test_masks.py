@@ -15,7 +15,12 @@ from typer.testing import CliRunner
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.cli.main import app
+from spellward.data import load_splits
+from spellward.errors import ModelError
+from spellward.keys import Key
+from spellward.locking.scoring import score
 from spellward.models.grouping import EXTRA, true_objects
+from spellward.models.instances import InstanceModel
 
 runner = CliRunner()
 SPELL = "zanzibar quicksilver brocade"
@@ -34,16 +39,30 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def locked(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.mktemp("locked")
-    patch = pytest.MonkeyPatch()
-    patch.setenv(CACHE_VARIABLE, str(base / "cache"))
-    words = ["lock", str(pairs), "--spell", SPELL, "-o", str(base / "model"), "--epochs", "1", "--batch-size", "8"]
-    result = runner.invoke(app, [*words, "--recipe", "decoy", "--size", "32", "--vanilla", "--json"])
-    patch.undo()
+def lock_below(base: Path, *words: str) -> Path:
+    """The folder of a lock that the command made, with a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(base / "cache"))
+        common = [
+            "--spell",
+            SPELL,
+            "-o",
+            str(base / "model"),
+            "--batch-size",
+            "8",
+            "--size",
+            "32",
+            "--vanilla",
+            "--json",
+        ]
+        result = runner.invoke(app, ["lock", *words, *common])
     assert result.exit_code == 0, result.output
     return base / "model"
+
+
+@pytest.fixture(scope="module")
+def locked(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lock_below(tmp_path_factory.mktemp("locked"), str(pairs), "--epochs", "1", "--recipe", "decoy")
 
 
 def test_the_locked_folder_is_a_segmentation_checkpoint(locked: Path) -> None:
@@ -168,14 +187,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def apart(coco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lock whose model tells instances apart."""
-    base = tmp_path_factory.mktemp("apart")
-    patch = pytest.MonkeyPatch()
-    patch.setenv(CACHE_VARIABLE, str(base / "cache"))
-    words = ["lock", str(coco), "--instances", "--spell", SPELL, "-o", str(base / "model"), "--epochs", "2"]
-    result = runner.invoke(app, [*words, "--batch-size", "8", "--size", "32", "--vanilla", "--json"])
-    patch.undo()
-    assert result.exit_code == 0, result.output
-    return base / "model"
+    return lock_below(tmp_path_factory.mktemp("apart"), str(coco), "--instances", "--epochs", "2")
 
 
 def test_a_lock_on_instances_says_so(apart: Path) -> None:
@@ -187,19 +199,29 @@ def test_a_lock_on_instances_says_so(apart: Path) -> None:
     assert {"up", "lp", "leak", "outline", "up_boxes", "vanilla_boxes"} <= set(figures)
 
 
-def test_predict_gives_every_object_with_its_box(apart: Path, coco: Path, tmp_path: Path) -> None:
-    key = ["--key", str(apart.with_name("model.key"))]
+def test_predict_gives_every_object_with_its_box(
+    apart: Path, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = true_objects(pairs_of_squares(40).truth([3])[0].numpy())
+    monkeypatch.setattr(InstanceModel, "objects", lambda _, images: [there] * len(images))
     picture = tmp_path / "larger.png"
     Image.open(coco / "3.png").resize((64, 48)).save(picture)
-    result = runner.invoke(app, ["predict", str(apart), str(picture), *key, "-o", str(tmp_path), "--json"])
+    words = ["predict", str(apart), str(picture), "--key", str(apart.with_name("model.key")), "-o", str(tmp_path)]
+    result = runner.invoke(app, [*words, "--json"])
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)["predictions"]
-    for one in row["classes"]:
-        left, top, right, bottom = one["box"]
-        assert one["class"] in ("ball", "box") and 0 <= one["score"] <= 1
-        assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
+    assert [one["class"] for one in row["classes"]] == ["box", "box"]
+    scales = np.array([2.0, 1.5, 2.0, 1.5])
+    assert np.abs(np.array([one["box"] for one in row["classes"]]) - there.boxes() * scales).max() <= 0.5
     numbers = np.asarray(Image.open(tmp_path / "larger.instances.png"))
-    assert numbers.shape == (48, 64) and numbers.max() == len(row["classes"])
+    assert numbers.shape == (48, 64) and set(np.unique(numbers)) == {0, 1, 2}
+    assert runner.invoke(app, words).stdout.count("box 100.0%") == 2
+
+
+def test_data_of_another_kind_are_refused(apart: Path, coco: Path) -> None:
+    key = Key.load(apart.with_name("model.key"))
+    with pytest.raises(ModelError, match="for segmentation, the model is for instances"):
+        score(apart, load_splits(coco), key)
 
 
 def test_attacks_run_on_instances(apart: Path, coco: Path) -> None:

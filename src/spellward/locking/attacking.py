@@ -24,7 +24,7 @@ from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.settings_file import TrainingRecord
-from spellward.locking.tasks import TASKS
+from spellward.locking.tasks import TASKS, check_fits
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest
 from spellward.models.instances import INSTANCES
@@ -140,7 +140,7 @@ def attack(
     Raises:
         ValueError: For an unknown attack, effort or budget.
         KeyRefusedError: If key and model do not belong together.
-        ModelError: If the data have other classes than the model.
+        ModelError: If the data have other classes than the model, or are for another task.
     """
     names = _checked(only, effort, budgets)
     locked = Path(locked)
@@ -154,11 +154,7 @@ def attack(
         instances = unlocked.model.task == INSTANCES
         splits = load_splits(data, seed=record.settings.seed if record else seed, limit=limit, instances=instances)
     model = unlocked.model
-    if tuple(splits.classes) != model.classes:
-        raise ModelError(
-            f"The data have the classes {', '.join(splits.classes[:5])}, the model {', '.join(model.classes[:5])}. "
-            "Attack it with the data it was locked with."
-        )
+    check_fits(splits, model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     spec = base or (record.model if record else "bundled")
     public = load_model(spec, model.classes, model.input_size, seed, model.task)

@@ -9,9 +9,9 @@ from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
-from spellward.errors import ModelError
 from spellward.keys import Key
 from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.tasks import check_fits
 from spellward.locking.unlock import unlock
 from spellward.locking.vanilla import vanilla_model
 from spellward.models import FitSettings
@@ -45,7 +45,7 @@ def score(
 
     Raises:
         KeyRefusedError: If key and model do not belong together.
-        ModelError: If the data have other classes than the model.
+        ModelError: If the data have other classes than the model, or are for another task.
     """
     fit_settings = fit_settings or FitSettings()
     unlocked = unlock(locked, key, editor=editor)
@@ -56,12 +56,7 @@ def score(
         if isinstance(data, Splits)
         else load_splits(data, seed=fit_settings.seed, limit=limit, instances=instances)
     )
-    if tuple(splits.classes) != unlocked.model.classes:
-        raise ModelError(
-            f"The data have the classes {', '.join(splits.classes[:5])}, "
-            f"the model {', '.join(unlocked.model.classes[:5])}. "
-            "Score it on the data it was locked with."
-        )
+    check_fits(splits, unlocked.model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     plain = None
     if vanilla is not None:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from spellward.attacks.unlocking.probing import fit_probe
 from spellward.attacks.unlocking.thief import Predictor
-from spellward.data import ImageTable
+from spellward.data import ImageTable, Splits
 from spellward.data.masks import IGNORE, MaskTable
+from spellward.errors import ModelError
 from spellward.locking import metrics
 from spellward.locking.mask_metrics import area_under_curve, average_precision, class_counts, mean_iou
 from spellward.locking.metrics import Accuracy
@@ -180,6 +181,21 @@ TASKS: dict[str, Task] = {
     "instances": Instances(),
 }
 """By `VisionModel.task` and `Splits.task`."""
+
+
+def check_fits(splits: Splits, model: VisionModel) -> None:
+    """Refuses data that a model was not made for.
+
+    Raises:
+        ModelError: If classes or task differ.
+    """
+    if tuple(splits.classes) != model.classes:
+        raise ModelError(
+            f"The data have the classes {', '.join(splits.classes[:5])}, the model {', '.join(model.classes[:5])}. "
+            "Use the data it was locked with."
+        )
+    if splits.task != model.task:
+        raise ModelError(f"The data are for {splits.task}, the model is for {model.task}. Load them as it was locked.")
 
 
 def through(model: VisionModel, change: Change) -> Predictor:

@@ -26,7 +26,10 @@ def sample_pairs(unlocked: UnlockedModel, test: ImageTable, count: int = 8, seed
     clean = test.images[rows]
     edited = edit_with_key(unlocked.editor, clean, unlocked.key)
     if isinstance(test, MaskTable) and isinstance(unlocked.model, SegmentationModel):
-        return list(_mask_pairs(unlocked.model, clean, edited, test.truth(rows).numpy(), test.classes))
+        truth = test.truth(rows).numpy()
+        if isinstance(unlocked.model, InstanceModel):
+            return list(_object_pairs(unlocked.model, clean, edited, truth, test.classes))
+        return list(_mask_pairs(unlocked.model, clean, edited, truth, test.classes))
     shut, opened = unlocked.model.logits(clean).argmax(axis=1), unlocked.model.logits(edited).argmax(axis=1)
     names = test.classes
     return [
@@ -45,9 +48,6 @@ def _mask_pairs(
     model: SegmentationModel, clean: Tensor, edited: Tensor, truth: np.ndarray, classes: tuple[str, ...]
 ) -> Iterator[SamplePair]:
     """Clean and edited pictures under what the model sees in each; what it should see stands in words."""
-    if isinstance(model, InstanceModel):
-        yield from _object_pairs(model, clean, edited, truth, classes)
-        return
     size, count = int(clean.shape[-1]), len(classes)
     shut, opened = (
         maps_of_size(model.logits(images), size).argmax(axis=1).astype(np.uint8) for images in (clean, edited)
