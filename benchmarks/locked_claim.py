@@ -56,16 +56,18 @@ class Keyed(VisionModel):
         return super().logits(self.edited(images), precision)
 
 
-def locked_model(own: ImageTable, editor: Editor, folder: Path) -> UnlockedModel:
-    """The victim, trained once."""
-    recipe, model = RECIPES["decoy"], load_model("bundled", own.classes, SIDE, RUN)
-    key = complete_key(benchmark_key(RUN), editor, model)
-    settings = recipe.resolved(FitSettings(seed=RUN), len(own))
+def locked_model(own: ImageTable, editor: Editor, folder: Path, run: int = RUN) -> UnlockedModel:
+    """A locked model, trained once; the run has a key and a seed of its own."""
+    recipe, model = RECIPES["decoy"], load_model("bundled", own.classes, SIDE, run)
+    key = complete_key(benchmark_key(run), editor, model)
+    settings = recipe.resolved(FitSettings(seed=run), len(own))
     fit_lock(model, lock_examples(own, key, editor, recipe, settings), own, recipe, settings, folder / "lock")
     return unlock(model, key, editor=editor)
 
 
-def suspects(victim: UnlockedModel, others: ImageTable, innocent: int) -> Iterator[tuple[str, str, Any]]:
+def suspects(
+    victim: UnlockedModel, other: UnlockedModel, others: ImageTable, innocent: int
+) -> Iterator[tuple[str, str, Any]]:
     """Yields what a suspect is, how it is asked, and who is asked."""
     locked = victim.model
 
@@ -86,6 +88,8 @@ def suspects(victim: UnlockedModel, others: ImageTable, innocent: int) -> Iterat
     for name, questions in (("soft-label", 20_000), ("soft-label", 5_000), ("hard-label", 20_000)):
         taught = STEALING[name].run(answering, Means(others, fit=FIT, queries=questions, seed=77))
         yield f"{name} student through the key, {questions:,} questions", "plainly", taught
+    # An innocent lock has learnt from decoys, too, as no reference has.
+    yield "another owner's lock", "through its own key", other
     for number in range(innocent):
         drawn = others.subset(np.sort(np.random.default_rng(9000 + number).permutation(len(others))[:4_500]))
         base = INNOCENT[number % len(INNOCENT)]
@@ -96,33 +100,46 @@ def suspects(victim: UnlockedModel, others: ImageTable, innocent: int) -> Iterat
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Each theft on a line of its own, the innocent together, as Markdown."""
-    lines = ["| suspect | asked | accuracy | verdict | p | effect |", "|---|---|---|---|---|---|"]
+    lines = ["| suspect | asked | accuracy | answers | p | effect | weights | verdict |", "|---" * 8 + "|"]
     for row in rows:
         if not row["suspect"].startswith("innocent"):
-            p_value = "" if row["p_value"] is None else f"{row['p_value']:.2g}"
-            effect = "" if row["effect"] is None else f"{row['effect']:.2f}"
-            cells = row["suspect"], row["asked"], f"{100 * row['accuracy']:.1f}", row["verdict"], p_value, effect
-            lines.append(f"| {' | '.join(cells)} |")
+            numbers = [("", "p_value", ".2g"), ("", "effect", ".2f"), ("weights_", "effect", ".2f")]
+            p_value, effect, weights = (
+                "" if row[f"{of}{name}"] is None else format(row[f"{of}{name}"], form) for of, name, form in numbers
+            )
+            told = (
+                row["suspect"],
+                row["asked"],
+                f"{100 * row['accuracy']:.1f}",
+                row["answers"],
+                p_value,
+                effect,
+                weights,
+            )
+            lines.append(f"| {' | '.join(told)} | {row['verdict']} |")
     for asked in ("plainly", "through the key"):
         some = [row for row in rows if row["suspect"].startswith("innocent") and row["asked"] == asked]
         if some:
             accused = sum(row["verdict"] == "stolen" for row in some)
             least = min(row["p_value"] for row in some if row["p_value"] is not None)
+            most = max(row["weights_effect"] for row in some if row["weights_effect"] is not None)
             accuracy = 100 * np.mean([row["accuracy"] for row in some])
-            cells = f"{accuracy:.1f} | {accused} accused | {least:.2g} or more"
-            lines.append(f"| {len(some)} innocent models | {asked} | {cells} | |")
+            told = f"{accuracy:.1f} | | {least:.2g} or more | | {most:.2f} or less"
+            lines.append(f"| {len(some)} innocent models | {asked} | {told} | {accused} accused |")
     return "\n".join(lines)
 
 
 def judged(claim: Claim, asked: Any, test: ImageTable) -> dict[str, Any]:
-    """A verdict, and how right the suspect is when it is asked so."""
-    verdict = verify(claim, asked)
+    """Verdicts on answers alone and with weights, and how right the suspect is when it is asked so."""
+    verdict, alone = verify(claim, asked), verify(replace(claim, weights=None), asked)
     predict = (
         asked.logits if isinstance(asked, VisionModel) else lambda images: asked.model.logits(asked.edited(images))
     )
     accuracy = TASKS["classification"].judge(predict, test).value
-    found = {name: getattr(verdict, name) for name in ("verdict", "p_value", "effect", "threshold", "reason")}
-    return {"accuracy": accuracy, **found}
+    found = {name: getattr(alone, name) for name in ("p_value", "effect", "threshold")}
+    seen = verdict.weights
+    weights = {f"weights_{name}": None if seen is None else getattr(seen, name) for name in found}
+    return {"accuracy": accuracy, "answers": alone.verdict, **found, **weights, "verdict": verdict.verdict}
 
 
 def main() -> None:
@@ -136,6 +153,8 @@ def main() -> None:
     test = fashion("t10k", 0, TEST, editor.resolution)
     folder = private_folder(cache_root() / "runs" / "benchmark-locked-claim")
     victim = locked_model(own, editor, folder)
+    drawn = np.sort(np.random.default_rng(78).permutation(len(others))[: len(own)])
+    other = locked_model(others.subset(drawn), editor, folder / "other", RUN + 1)
     settings = ClaimSettings(fit=FIT, seed=RUN)
     made = folder / "claim"
     claim = load_claim(made) if made.exists() else create_claim(victim, own, made, settings=settings)
@@ -146,7 +165,7 @@ def main() -> None:
     print(json.dumps(lock), flush=True)
     rows: list[dict[str, Any]] = []
     document = {"versions": versions(), "settings": asdict(settings), "lock": lock, "suspects": rows}
-    for suspect, asked, model in suspects(victim, others, options.innocent):
+    for suspect, asked, model in suspects(victim, other, others, options.innocent):
         rows.append({"suspect": suspect, "asked": asked, **judged(claim, model, test)})
         print(json.dumps(rows[-1]), flush=True)
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -25,9 +25,11 @@ from readme import put_table
 from spellward.artifacts import versions
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.ownership.claim import Claim
-from spellward.ownership.judge import METHODS, judge
+from spellward.ownership.judge import DEFAULT, METHODS, judge
 from spellward.ownership.references import BASES
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
+from spellward.ownership.verify import with_weights
+from spellward.ownership.weights import Channels
 from zoo import (
     CHECK,
     HALVES,
@@ -49,6 +51,9 @@ from matplotlib import pyplot as plt
 RESULTS = Path(__file__).parent / "results" / "ownership.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "ownership.png"
 FALSE_RATE = 0.01
+WITH_WEIGHTS = "with weights"
+"""The default where the suspect is a model and not only its answers."""
+COLUMNS = (WITH_WEIGHTS, *METHODS)
 TITLES = {"innocent": "innocent, {}", "better": "innocent and better, in all disguises"}
 
 
@@ -79,17 +84,23 @@ def evidence_of(zoo: Zoo) -> Evidence:
     return Evidence(claim, rows, tuple(one.logits(asked["known"]) for one in (victim, benign, poisoned)))
 
 
-def verdicts(evidence: Evidence, pool: np.ndarray, known: np.ndarray, disguise: str = "") -> dict[str, dict[str, Any]]:
-    """What every method says about a suspect's outputs, shown plainly or in a disguise."""
+def verdicts(
+    evidence: Evidence, pool: np.ndarray, known: np.ndarray, disguise: str = "", weights: Channels | None = None
+) -> dict[str, dict[str, Any]]:
+    """What every method says about a suspect's outputs, shown plainly or in a disguise, and its weights if given."""
     shown = [one.astype(np.float64) for one in (pool[evidence.rows], known)]
     outputs, on_known = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
     claim, found = evidence.claim, {}
-    for method in METHODS:
-        if method == "holmes":
+    for method in (WITH_WEIGHTS, *METHODS):
+        if method == WITH_WEIGHTS:
+            answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha)
+            verdict = with_weights(answered, claim, weights)
+        elif method == "holmes":
             victim, benign, poisoned = evidence.known
             verdict = judge(victim, [benign], on_known, poisoned=poisoned, method=method)
         else:
-            verdict = judge(claim.victim, claim.references, outputs, method=method)
+            alpha = claim.alpha if method == DEFAULT else claim.commitment.alpha
+            verdict = judge(claim.victim, claim.references, outputs, method=method, alpha=alpha)
         found[method] = {
             "verdict": verdict.verdict,
             "p_value": verdict.p_value,
@@ -127,8 +138,9 @@ def rows_of(zoo: Zoo) -> Iterator[tuple[str, dict[str, Any]]]:
         if path.exists():
             with np.load(path) as kept:
                 accuracy, pool, known = float(kept["accuracy"]), kept["pool"], kept["known"]
+                weights = tuple(kept[f"weights-{place}"] for place in range(int(kept["layers"]))) or None
             for disguise in ("", *DISGUISES):
-                row = {"accuracy": accuracy, "methods": verdicts(evidence, pool, known, disguise)}
+                row = {"accuracy": accuracy, "methods": verdicts(evidence, pool, known, disguise, weights)}
                 yield f"{kind}/{name}/{disguise or 'plain'}", row
 
 
@@ -165,13 +177,13 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
             "",
             f"**{title.replace('/', ', ')}**",
             "",
-            "| suspects | accuracy | number | " + " | ".join(METHODS) + " |",
+            "| suspects | accuracy | number | " + " | ".join(COLUMNS) + " |",
         ]
-        lines.append("|---" * (3 + len(METHODS)) + "|")
+        lines.append("|---" * (3 + len(COLUMNS)) + "|")
         for name, some in groups_of(rows).items():
             accuracies = [row["accuracy"] for row in some if row["accuracy"] is not None]
             cells = []
-            for method in METHODS:
+            for method in COLUMNS:
                 accused = sum(row["methods"][method]["verdict"] == "stolen" for row in some)
                 apart = "" if name.startswith(("innocent", "nonsense")) else told_apart(some, innocent, method)
                 cells.append(f"{accused}" if apart == "" else f"{accused} ({100 * apart:.0f} %)")

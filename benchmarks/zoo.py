@@ -1,4 +1,4 @@
-"""A zoo of stolen and innocent models, and what each says about a claim's probes; trained once, kept in the cache.
+"""A zoo of stolen and innocent models, what each says about a claim's probes, and some weights; kept in the cache.
 
     python benchmarks/zoo.py [--data fashion clipart] [--half tune tune-2 report] [--only innocent] [--minutes 60]
 
@@ -182,22 +182,38 @@ def outputs_of(zoo: Zoo, kind: str, name: str) -> Path:
     return zoo.folder / f"{kind}-{name.replace('/', ' ')}.npz"
 
 
+def is_recorded(path: Path, claim: Claim) -> bool:
+    """Whether all that the claim judges by was kept of a model."""
+    if not path.exists():
+        return False
+    with np.load(path) as kept:
+        return claim.weights is None or "layers" in kept.files
+
+
+def weights_of(claim: Claim, model: VisionModel) -> dict[str, np.ndarray]:
+    """What the claim's sample takes of a model's weights, if they can be compared, as arrays by name."""
+    taken = None if claim.weights is None else claim.weights.take(model)
+    named = {} if taken is None else {f"weights-{place}": values for place, values in enumerate(taken)}
+    return {"layers": np.array(len(named)), **named}
+
+
 def record(zoo: Zoo, only: list[str], minutes: float) -> None:
     """Makes every model that has no outputs yet."""
     begun = time.monotonic()
     victim = victim_of(zoo)
-    claim_of(zoo, victim)
+    claim = claim_of(zoo, victim)
     print(f"{zoo.data}, {zoo.half}: claim ready after {time.monotonic() - begun:.0f} s", flush=True)
     asked = questions(zoo, victim)
     for kind, name, make in members(zoo, victim):
         path = outputs_of(zoo, kind, name)
-        if kind not in only or path.exists():
+        if kind not in only or is_recorded(path, claim):
             continue
         if time.monotonic() - begun > 60 * minutes:
             return
         started, model = time.monotonic(), make()
         accuracy = float((logits_of(model, zoo.test).argmax(axis=1) == zoo.test.labels).mean())
-        np.savez(path, accuracy=accuracy, **{key: model.logits(images) for key, images in asked.items()})
+        answers = {key: model.logits(images) for key, images in asked.items()}
+        np.savez(path, accuracy=accuracy, **answers, **weights_of(claim, model))
         print(json.dumps([kind, name, round(accuracy, 4), round(time.monotonic() - started)]), flush=True)
 
 

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellward.errors import DataError
-from spellward.ownership.verdict import Control, Verdict
+from spellward.ownership.verdict import Control, Descent, Verdict
 
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 rulings = st.sampled_from(["stolen", "not shown", "inconclusive"])
 controls = st.builds(Control, st.text(), rulings, numbers, numbers)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+descents = st.builds(Descent, finite, finite, finite, finite, st.lists(finite, max_size=3).map(tuple))
 verdicts = st.builds(
     Verdict,
     verdict=rulings,
@@ -25,6 +27,7 @@ verdicts = st.builds(
     queries_needed=st.none() | st.integers(1, 10**9),
     channel=st.none() | st.text(),
     controls=st.lists(controls, max_size=3).map(tuple),
+    weights=st.none() | descents,
 )
 
 
@@ -37,10 +40,19 @@ def test_the_round_trip_is_exact(verdict: Verdict) -> None:
 def test_a_verdict_holds_finite_numbers_only(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         Verdict("stolen", value, None, 1, "", "")
+    with pytest.raises(ValueError, match="finite"):
+        Verdict("stolen", 0.1, None, 1, "", "", weights=Descent(0.1, 0.5, 0.2, 0.001, (value,)))
 
 
 def test_other_json_is_refused() -> None:
-    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/4").to_record()
-    for text in ("", "[]", "{}", json.dumps({**record, "more": 1}), json.dumps({**record, "verdict": "guilty"})):
+    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/5").to_record()
+    for text in (
+        "",
+        "[]",
+        "{}",
+        json.dumps({**record, "more": 1}),
+        json.dumps({**record, "verdict": "guilty"}),
+        json.dumps({**record, "weights": {}}),
+    ):
         with pytest.raises(DataError):
             Verdict.from_json(text)

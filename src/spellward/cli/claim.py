@@ -40,7 +40,11 @@ def claim_command(
     ] = True,
     base: Annotated[
         list[str] | None,
-        typer.Option("--base", help="Model spec references start from; may stand several times, and they take turns."),
+        typer.Option(
+            "--base",
+            help="Model spec references start from, best the one yours was fine-tuned from: then weights are evidence, "
+            "too. May stand several times, and they take turns.",
+        ),
     ] = None,
     shadows: Annotated[bool, typer.Option("--shadows", help="Make the shadows of Holmes too.")] = False,
     alpha: Annotated[
@@ -85,8 +89,11 @@ def claim_command(
             "probes": claim.commitment.probes,
             "references": claim.commitment.references,
             "threshold": claim.commitment.threshold,
+            "weights": "no" if claim.weights is None else f"compared with {len(claim.weights.references)} references",
             "commitment": claim.commitment.digest(),
         },
         as_json,
     )
+    if claim.weights is None:
+        options.hint("Suspects are judged by answers alone: fewer than three references have your model's base.", quiet)
     options.hint(f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet)

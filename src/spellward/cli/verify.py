@@ -47,7 +47,10 @@ def verify_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a suspect: stolen, not shown or inconclusive; writes a report and verdict.json."""
+    """Verify a suspect: stolen, not shown or inconclusive; writes a report and verdict.json.
+
+    A checkpoint is judged by its answers and, where the claim has them, by its weights; anything else by its answers.
+    """
     from spellward.ownership.claim import load_claim
     from spellward.ownership.verify import export_probes, verify
     from spellward.reports.claim_report import verdict_folder, write_claim_report

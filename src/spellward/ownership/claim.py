@@ -6,13 +6,14 @@ CLAIM/                     private: the probes show what the victim knows
   victim.npy               the victim's outputs on them
   reference-01.npy ...     those of each reference
   poisoned.npy             those of the poisoned shadow, for Holmes
+  weights.safetensors      some weights of victim, references and their public base
 CLAIM.signing-key.pem      signs the commitment
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ from spellward.artifacts import Manifest, atomic_write, private_folder, storage_
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
-from spellward.models import FitSettings, VisionModel
 from spellward.ownership.commitment import (
     COMMITMENT_FILE,
     Commitment,
@@ -38,48 +38,17 @@ from spellward.ownership.commitment import (
     sign,
     write_signing_key,
 )
+from spellward.ownership.descent import SHARE
+from spellward.ownership.evidence import ClaimSettings, Evidence, gather
 from spellward.ownership.judge import judge
 from spellward.ownership.outputs import Floats, load_outputs
-from spellward.ownership.probes import MIXTURES_PER_PROBE, candidates, choose, reserved_rows
-from spellward.ownership.references import BASES, train_references
-from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.suspects import Unlocked, open_model
+from spellward.ownership.weights import WEIGHTS_FILE, WeightSample, load_weights, save_weights
+
+__all__ = ["Claim", "ClaimSettings", "create_claim", "load_claim"]
 
 PROBES_FILE, VICTIM_FILE, POISONED_FILE = "probes.safetensors", "victim.npy", "poisoned.npy"
 SIGNING_SUFFIX = ".signing-key.pem"
-
-
-@dataclass(frozen=True)
-class ClaimSettings:
-    """How to make a claim.
-
-    Attributes:
-        references: Reference models; three at least let the null be seen, twelve give it more power.
-        probes: Images to ask a suspect about.
-        private_images: Whether private images may be sent to a suspect as they are, beside mixtures of two. On
-            Fashion-MNIST this gave no more power (benchmarks/zoo.py, half `tune`).
-        bases: Public bases that references take turns with.
-        shadows: Make the shadows of Holmes too: the poisoned one, and the benign one as the first reference.
-        alpha: Rate of false accusations that is accepted.
-        seed: Of everything that is drawn.
-        fit: How references are trained.
-    """
-
-    references: int = 8
-    probes: int = 150
-    private_images: bool = False
-    bases: tuple[Any, ...] = BASES
-    shadows: bool = False
-    alpha: float = 0.01
-    seed: int = 0
-    fit: FitSettings = field(default_factory=FitSettings)
-
-    def __post_init__(self) -> None:
-        if self.references < 1 or self.probes < 10 or not 0 < self.alpha < 0.5 or not self.bases:
-            raise DataError(
-                "A claim needs at least one reference and base, ten probes, and a rate of false accusations "
-                "between 0 and 0.5."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +62,7 @@ class Claim:
         victim: float64 [N, K].
         references: The same shape, each.
         poisoned: The same shape, if the shadows were made.
+        weights: What suspects' weights are held against, where the victim started from a base of three references.
     """
 
     folder: Path
@@ -101,6 +71,12 @@ class Claim:
     victim: Floats
     references: tuple[Floats, ...]
     poisoned: Floats | None = None
+    weights: WeightSample | None = None
+
+    @property
+    def alpha(self) -> float:
+        """Rate of false accusations that is left for answers."""
+        return self.commitment.alpha * (1 - SHARE if self.weights is not None else 1)
 
 
 def create_claim(
@@ -143,39 +119,13 @@ def create_claim(
         raise ModelError("The model has other classes than the data. Claim it with the data it was trained on.")
     size = model.input_size if unlocked is None else unlocked.resolution
     private = prepare(data.train, size) if isinstance(data, Splits) else data
-    probes, outputs, poisoned = _evidence(model, private, settings, report, unlocked)
-    return _publish(output, probes, outputs, poisoned, data.classes, settings, key)
-
-
-def _evidence(
-    victim: VisionModel, private: ImageTable, settings: ClaimSettings, report: Report | None, unlocked: Unlocked | None
-) -> tuple[Tensor, list[np.ndarray], np.ndarray | None]:
-    """Probes, and the outputs of victim and references (and of the poisoned shadow) on them."""
-    reserved = reserved_rows(private, settings.probes, settings.seed)
-    rest = private.subset(np.setdiff1d(np.arange(len(private)), reserved))
-    mixtures = MIXTURES_PER_PROBE * settings.probes
-    pool = candidates(private.subset(reserved), mixtures, settings.private_images, settings.seed)
-    size = victim.input_size
-    fit = FitSettings(**{**settings.fit.__dict__, "seed": settings.seed})
-    outputs = [victim.logits(pool if unlocked is None else unlocked.edited(pool))]
-    poisoned = None
-    if settings.shadows:
-        order = by_loss(victim, private)
-        poisoned = poisoned_shadow(victim, private, order, fit, report).logits(pool)
-        outputs.append(benign_shadow(settings.bases, rest, by_loss(victim, rest), size, fit, report).logits(pool))
-    wanted = settings.references - (len(outputs) - 1)
-    outputs += [model.logits(pool) for model in train_references(rest, wanted, settings.bases, size, fit, report)]
-    own, *others = [one.astype(np.float64) for one in outputs]
-    rows = choose(own, others, settings.probes, settings.seed)
-    chosen = [one[rows] for one in outputs]
-    return pool[torch.from_numpy(rows)], chosen, None if poisoned is None else poisoned[rows]
+    evidence = gather(model, private, settings, report, unlocked)
+    return _publish(output, evidence, data.classes, settings, key)
 
 
 def _publish(
     output: Path,
-    probes: Tensor,
-    outputs: list[np.ndarray],
-    poisoned: np.ndarray | None,
+    evidence: Evidence,
     classes: tuple[str, ...],
     settings: ClaimSettings,
     key: Ed25519PrivateKey | None,
@@ -187,24 +137,30 @@ def _publish(
         output.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(scratch, ignore_errors=True)
         private_folder(scratch)
-        save_file({"images": probes.contiguous()}, str(scratch / PROBES_FILE))
-        _save_array(scratch / VICTIM_FILE, outputs[0])
-        for number, one in enumerate(outputs[1:], 1):
+        save_file({"images": evidence.probes.contiguous()}, str(scratch / PROBES_FILE))
+        _save_array(scratch / VICTIM_FILE, evidence.outputs[0])
+        for number, one in enumerate(evidence.outputs[1:], 1):
             _save_array(scratch / f"reference-{number:02d}.npy", one)
-        if poisoned is not None:
-            _save_array(scratch / POISONED_FILE, poisoned)
+        if evidence.poisoned is not None:
+            _save_array(scratch / POISONED_FILE, evidence.poisoned)
+        alpha = settings.alpha
+        if evidence.weights is not None:
+            save_weights(evidence.weights, scratch / WEIGHTS_FILE)
+            alpha *= 1 - SHARE
         if key is None:
             key = read_signing_key(key_path) if key_path.exists() else Ed25519PrivateKey.generate()
             write_signing_key(key, key_path)
-        copy = judge(outputs[0], outputs[1:], outputs[0], alpha=settings.alpha, seed=settings.seed)
+        own, *others = evidence.outputs
+        copy = judge(own, others, own, alpha=alpha, seed=settings.seed)
         commitment = Commitment(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             method=copy.method,
             alpha=settings.alpha,
             seed=settings.seed,
-            probes=len(probes),
-            references=len(outputs) - 1,
+            probes=len(evidence.probes),
+            references=len(others),
             private_images=settings.private_images,
+            locked=evidence.locked,
             classes=list(classes),
             threshold=copy.threshold,
             files=Manifest.of(scratch).files,
@@ -235,13 +191,14 @@ def load_claim(folder: str | Path, published: str | None = None) -> Claim:
             load_outputs(folder / f"reference-{number:02d}.npy") for number in range(1, commitment.references + 1)
         )
         poisoned = load_outputs(folder / POISONED_FILE) if POISONED_FILE in commitment.files else None
+        weights = load_weights(folder / WEIGHTS_FILE) if WEIGHTS_FILE in commitment.files else None
     except (SafetensorError, KeyError, DataError, OSError) as error:
         raise ArtifactError(
             f"The evidence in {folder} cannot be read. Take the claim as its owner wrote it."
         ) from error
     if probes.dtype != torch.uint8 or probes.ndim != 4 or len(probes) != len(victim):
         raise ArtifactError(f"The probes in {folder} do not fit the outputs. Take the claim as its owner wrote it.")
-    return Claim(folder, commitment, probes, victim, references, poisoned)
+    return Claim(folder, commitment, probes, victim, references, poisoned, weights)
 
 
 def _save_array(path: Path, values: np.ndarray) -> None:

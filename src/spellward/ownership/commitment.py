@@ -37,6 +37,7 @@ class Commitment(BaseModel):
         method, alpha, seed: Of the test.
         probes, references: How many.
         private_images: Whether probes are private images as they are.
+        locked: Whether the victim is a locked model, asked through its key.
         classes: Names, in the order of the victim's outputs.
         threshold: The effect beyond which a suspect that gives all scores is said to be stolen; `None` if the
             method has none.
@@ -57,6 +58,7 @@ class Commitment(BaseModel):
     probes: int
     references: int
     private_images: bool
+    locked: bool = False
     classes: list[str]
     threshold: float | None
     files: dict[str, str]

@@ -19,7 +19,7 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/4"
+VERSION = "spellward/5"
 """Of the default test: raised whenever it would judge otherwise."""
 
 

@@ -42,11 +42,13 @@ class Answers:
         outputs: [N, K] scores, or [N] class numbers.
         classes: Names of its classes, where it has any.
         kind: Name in `SUSPECTS`.
+        model: The suspect itself, where its weights can be seen.
     """
 
     outputs: np.ndarray
     classes: tuple[str, ...] | None
     kind: str
+    model: VisionModel | None = None
 
 
 def open_model(source: Any, classes: tuple[str, ...]) -> VisionModel:
@@ -98,12 +100,12 @@ def kind_of(suspect: Any) -> str:
 
 def _model(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
     model = open_model(suspect, classes)
-    return Answers(model.logits(probes), model.classes, "model")
+    return Answers(model.logits(probes), model.classes, "model", model)
 
 
 def _unlocked(suspect: Unlocked, probes: Tensor, classes: tuple[str, ...]) -> Answers:
     model = open_model(suspect.model, classes)
-    return Answers(model.logits(suspect.edited(probes)), model.classes, "unlocked")
+    return Answers(model.logits(suspect.edited(probes)), model.classes, "unlocked", model)
 
 
 def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...]) -> Answers:

@@ -28,6 +28,40 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Descent:
+    """What a suspect's weights show (`descent.py`).
+
+    Attributes:
+        p_value: Probability that the weights of an independent model get as far.
+        effect: Correlation with the victim's way from the public base, less what references share (`descent.py`): 1
+            for a copy, about 0 for an independent model.
+        threshold: The effect beyond which the suspect is said to be stolen.
+        alpha: The part of the accepted rate of false accusations that this stands for.
+        left_out: Effects of the references, each left out and judged as a suspect.
+    """
+
+    p_value: float
+    effect: float
+    threshold: float
+    alpha: float
+    left_out: tuple[float, ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether the weights come from the victim's."""
+        return self.p_value < self.alpha
+
+    def text(self) -> str:
+        """One sentence."""
+        said = "come from the victim's" if self.found else "do not show that they come from the victim's"
+        return (
+            f"Its weights {said}: correlation {self.effect:.2f} with the victim's way from the public base, where an "
+            f"independent model exceeds {self.threshold:.2f} with probability {self.alpha:g} "
+            f"({len(self.left_out)} references)."
+        )
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a test found about one suspect.
 
@@ -49,6 +83,8 @@ class Verdict:
         references: How many references were given.
         seed: Of everything that was drawn.
         controls: Suspects with a known answer.
+        weights: What the weights show, where they could be compared. `stolen` may rest on them alone; then `channel`
+            is "weights", and p-value, effect and threshold are theirs.
     """
 
     verdict: Ruling
@@ -65,10 +101,13 @@ class Verdict:
     references: int = 0
     seed: int = 0
     controls: tuple[Control, ...] = ()
+    weights: Descent | None = None
 
     def __post_init__(self) -> None:
         numbers = [self.p_value, self.effect, self.threshold, self.best_p_value, self.alpha]
         numbers += [value for control in self.controls for value in (control.p_value, control.effect)]
+        if self.weights is not None:
+            numbers += [self.weights.p_value, self.weights.effect, self.weights.threshold, *self.weights.left_out]
         if any(value is not None and not math.isfinite(value) for value in numbers):
             raise ValueError("A verdict holds finite numbers only.")
 
@@ -94,8 +133,11 @@ class Verdict:
             if set(record) != {field.name for field in fields(cls)}:
                 raise TypeError("other fields")
             controls = tuple(Control(**control) for control in record.pop("controls"))
+            weights = record.pop("weights")
+            if weights is not None:
+                weights = Descent(**{**weights, "left_out": tuple(weights["left_out"])})
             if any(one not in get_args(Ruling) for one in (record["verdict"], *(c.verdict for c in controls))):
                 raise ValueError("no such verdict")
-            return cls(**record, controls=controls)
-        except (ValueError, TypeError, AttributeError) as error:
+            return cls(**record, controls=controls, weights=weights)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise DataError("This is no verdict of Spellward. Name a verdict.json that it wrote.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from PIL import Image
 from spellward.artifacts import private_folder, storage_errors, versions
 from spellward.errors import ArtifactError
 from spellward.ownership.claim import Claim, load_claim
+from spellward.ownership.descent import SHARE, judge_weights
 from spellward.ownership.judge import DEFAULT, VERSION, judge
 from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
+from spellward.ownership.weights import Channels
 
 
 def verify(
@@ -47,15 +50,52 @@ def verify(
             f"{versions()['spellward']} (test {VERSION}). Install that version: another may judge otherwise."
         )
     answers = ask(suspect, opened.probes, tuple(commitment.classes))
-    return judge(
+    verdict = judge(
         opened.victim,
         opened.references,
         in_order(answers, tuple(commitment.classes)),
         poisoned=opened.poisoned,
         method=method,
-        alpha=commitment.alpha,
+        alpha=opened.alpha if method == DEFAULT else commitment.alpha,
         seed=commitment.seed,
         match_classes=match_classes,
+    )
+    if method != DEFAULT:
+        return verdict
+    weights, model = opened.weights, answers.model
+    return with_weights(verdict, opened, None if weights is None or model is None else weights.take(model))
+
+
+def with_weights(verdict: Verdict, claim: Claim, theirs: Channels | None) -> Verdict:
+    """The verdict on answers, and what the suspect's weights say besides, where claim and suspect show any.
+
+    Answers and weights have a part each of the accepted rate of false accusations; a p-value stands for the whole.
+
+    Args:
+        verdict: On the answers, at the claim's rate for them.
+        claim: With weights or without.
+        theirs: The suspect's weights, as the claim's sample takes them.
+    """
+    total = claim.commitment.alpha
+    if claim.weights is None:
+        return verdict
+    scale = total / claim.alpha
+    values = [None if one is None else min(1.0, scale * one) for one in (verdict.p_value, verdict.best_p_value)]
+    verdict = replace(verdict, alpha=total, p_value=values[0], best_p_value=values[1])
+    if theirs is None:
+        return verdict
+    found = judge_weights(claim.weights, theirs, SHARE * total, claim.commitment.locked)
+    if verdict.verdict == "stolen" or not found.found:
+        return replace(verdict, weights=found, reason=f"{verdict.reason} {found.text()}")
+    return replace(
+        verdict,
+        verdict="stolen",
+        p_value=min(1.0, found.p_value / SHARE),
+        effect=found.effect,
+        threshold=found.threshold,
+        reason=f"{found.text()} By its answers alone it would be {verdict.verdict}: {verdict.reason}",
+        channel="weights",
+        weights=found,
     )
 
 

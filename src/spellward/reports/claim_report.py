@@ -34,14 +34,24 @@ def write_claim_report(claim: Claim, verdict: Verdict, suspect: str, folder: Pat
 
 def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
     """The page as text: where the suspect lies among the controls, and how to repeat it."""
-    figure = None
-    if verdict.effect is not None and verdict.threshold is not None:
+    figure = weights = None
+    if verdict.effect is not None and verdict.threshold is not None and verdict.channel != "weights":
         marks = [(one.name, one.effect, _CONTROL) for one in verdict.controls if one.effect is not None]
         marks += [("The suspect", verdict.effect, _SUSPECT)]
         figure = scale(marks, verdict.threshold, "accused beyond this line")
+    if verdict.weights is not None:
+        left_out = enumerate(verdict.weights.left_out, 1)
+        marks = [(f"reference {number}, left out", effect, _CONTROL) for number, effect in left_out]
+        marks += [("The suspect", verdict.weights.effect, _SUSPECT)]
+        weights = scale(marks, verdict.weights.threshold, "accused beyond this line")
     environment = Environment(
         loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
     )
     return environment.get_template("claim_report.html.j2").render(
-        claim=claim, commitment=claim.commitment, verdict=verdict, suspect=suspect, figure=figure
+        claim=claim,
+        commitment=claim.commitment,
+        verdict=verdict,
+        suspect=suspect,
+        figure=figure,
+        weights=weights,
     )
