@@ -103,19 +103,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = ["| suspect | asked | accuracy | answers | p | effect | weights | verdict |", "|---" * 8 + "|"]
     for row in rows:
         if not row["suspect"].startswith("innocent"):
-            numbers = [("", "p_value", ".2g"), ("", "effect", ".2f"), ("weights_", "effect", ".2f")]
-            p_value, effect, weights = (
-                "" if row[f"{of}{name}"] is None else format(row[f"{of}{name}"], form) for of, name, form in numbers
-            )
-            told = (
-                row["suspect"],
-                row["asked"],
-                f"{100 * row['accuracy']:.1f}",
-                row["answers"],
-                p_value,
-                effect,
-                weights,
-            )
+            forms = {"p_value": ".2g", "effect": ".2f", "weights_effect": ".2f"}
+            numbers = ["" if row[name] is None else format(row[name], form) for name, form in forms.items()]
+            told = [row["suspect"], row["asked"], f"{100 * row['accuracy']:.1f}", row["answers"], *numbers]
             lines.append(f"| {' | '.join(told)} | {row['verdict']} |")
     for asked in ("plainly", "through the key"):
         some = [row for row in rows if row["suspect"].startswith("innocent") and row["asked"] == asked]

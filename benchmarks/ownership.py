@@ -91,7 +91,7 @@ def verdicts(
     shown = [one.astype(np.float64) for one in (pool[evidence.rows], known)]
     outputs, on_known = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
     claim, found = evidence.claim, {}
-    for method in (WITH_WEIGHTS, *METHODS):
+    for method in COLUMNS:
         if method == WITH_WEIGHTS:
             answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha)
             verdict = with_weights(answered, claim, weights)
@@ -107,6 +107,8 @@ def verdicts(
             "effect": verdict.effect,
             "queries_needed": verdict.queries_needed,
         }
+        if verdict.weights is not None:
+            found[method]["weights"] = {"effect": verdict.weights.effect, "threshold": verdict.weights.threshold}
     return found
 
 
@@ -166,6 +168,13 @@ def groups_of(rows: dict[str, dict]) -> dict[str, list[dict]]:
     return groups
 
 
+def effects_by_weights(rows: list[dict]) -> str:
+    """The range of effects that weights have, of the suspects whose weights can be compared."""
+    seen = [row["methods"][WITH_WEIGHTS].get("weights") for row in rows]
+    effects = sorted({f"{one['effect']:.2f}" for one in seen if one is not None}, key=float)
+    return " to ".join(dict.fromkeys([effects[0], effects[-1]])) if effects else ""
+
+
 def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
     """Accusations by suspect and method, as Markdown; for thefts also what each method can tell from the innocent."""
     lines = []
@@ -177,9 +186,9 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
             "",
             f"**{title.replace('/', ', ')}**",
             "",
-            "| suspects | accuracy | number | " + " | ".join(COLUMNS) + " |",
+            "| suspects | accuracy | number | weights | " + " | ".join(COLUMNS) + " |",
         ]
-        lines.append("|---" * (3 + len(COLUMNS)) + "|")
+        lines.append("|---" * (4 + len(COLUMNS)) + "|")
         for name, some in groups_of(rows).items():
             accuracies = [row["accuracy"] for row in some if row["accuracy"] is not None]
             cells = []
@@ -188,7 +197,7 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
                 apart = "" if name.startswith(("innocent", "nonsense")) else told_apart(some, innocent, method)
                 cells.append(f"{accused}" if apart == "" else f"{accused} ({100 * apart:.0f} %)")
             mean = f"{100 * np.mean(accuracies):.1f}" if accuracies else ""
-            lines.append(f"| {name} | {mean} | {len(some)} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {mean} | {len(some)} | {effects_by_weights(some)} | {' | '.join(cells)} |")
     return "\n".join(lines[1:])
 
 

@@ -182,12 +182,12 @@ def outputs_of(zoo: Zoo, kind: str, name: str) -> Path:
     return zoo.folder / f"{kind}-{name.replace('/', ' ')}.npz"
 
 
-def is_recorded(path: Path, claim: Claim) -> bool:
-    """Whether all that the claim judges by was kept of a model."""
+def is_recorded(path: Path) -> bool:
+    """Whether answers and weights of a model were kept."""
     if not path.exists():
         return False
     with np.load(path) as kept:
-        return claim.weights is None or "layers" in kept.files
+        return "layers" in kept.files
 
 
 def weights_of(claim: Claim, model: VisionModel) -> dict[str, np.ndarray]:
@@ -206,7 +206,7 @@ def record(zoo: Zoo, only: list[str], minutes: float) -> None:
     asked = questions(zoo, victim)
     for kind, name, make in members(zoo, victim):
         path = outputs_of(zoo, kind, name)
-        if kind not in only or is_recorded(path, claim):
+        if kind not in only or is_recorded(path):
             continue
         if time.monotonic() - begun > 60 * minutes:
             return

@@ -82,6 +82,7 @@ def test_a_module_must_have_an_output_for_each_class() -> None:
         ("bundled?pretrained", "random"),
         ("./no/such/folder", "no checkpoint folder"),
         ("no/such/folder", "no checkpoint folder"),
+        ("folder/", "no checkpoint folder"),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_sentence(spec: str, message: str) -> None:

@@ -142,9 +142,11 @@ def load_checkpoint(
     """
     path = Path(folder)
     if not path.is_dir():
-        if path.is_absolute() or str(folder).startswith((".", "~")) or str(folder).count("/") > 1 or path.exists():
+        name = str(folder)
+        local = path.is_absolute() or name.startswith((".", "~")) or name.endswith("/") or name.count("/") > 1
+        if local or path.exists():
             raise ModelError(f"There is no checkpoint folder {folder}.")
-        return _load_transformers(str(folder), classes, random, task)
+        return _load_transformers(name, classes, random, task)
     check_folder(path)
     if (path / OWN_FILE).is_file():
         return _load_own(path, module)

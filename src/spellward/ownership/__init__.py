@@ -1,10 +1,12 @@
-"""Is a suspect model taken from a victim's? Answered from what the models said about the same inputs.
+"""Is a suspect model taken from a victim's? Answered from what models say about the same inputs, and from weights.
 
 Making a claim, before the model is released:
 
 references   independent models of the task, trained without the probes
 shadows      the poisoned and the benign shadow of Holmes
 probes       the images to ask about
+weights      a sample of weights of victim, references and their public base
+evidence     all of these, gathered
 claim        all of it in one private folder                                   (`create_claim`, `load_claim`)
 commitment   digests and signature, fixed before any suspect is seen
 
@@ -22,6 +24,7 @@ sanity       suspects that are no working copy of the task: inconclusive, with t
 quality      what better models than the references share: taken out
 statistic    residual cosine: what victim and suspect share beyond the references
 null         how far an independent model may get: over models, not over rows
+descent      whether weights moved from the public base as the victim's did, where they can be seen
 nearness     near copies: the test for one reference, and for victims with little of their own
 sequential   a test that may stop at any query
 verdict      `Verdict`, with an exact JSON round trip
@@ -34,6 +37,6 @@ baselines    Holmes as published, Dataset Inference, AKH, plain agreement
 
 from spellward.ownership.judge import METHODS, judge
 from spellward.ownership.outputs import load_outputs
-from spellward.ownership.verdict import Control, Verdict
+from spellward.ownership.verdict import Control, Descent, Verdict
 
-__all__ = ["METHODS", "Control", "Verdict", "judge", "load_outputs"]
+__all__ = ["METHODS", "Control", "Descent", "Verdict", "judge", "load_outputs"]

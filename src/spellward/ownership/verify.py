@@ -27,7 +27,7 @@ def verify(
     published: str | None = None,
     match_classes: bool = False,
 ) -> Verdict:
-    """Asks a suspect about a claim's probes and judges the answers.
+    """Asks a suspect about a claim's probes and judges the answers, and its weights where both can be seen.
 
     Args:
         claim: A claim or its folder.
