@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "spellward"
 ORDER = (
-    {"errors"},
+    {"errors", "hardware"},
     {"keys", "artifacts", "sealing"},
     {"data"},
     {"models"},

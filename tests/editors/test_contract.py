@@ -56,7 +56,7 @@ def _diffusion(kind: str) -> Callable[[Path], Editor]:
 
 
 EDITORS: dict[str, Callable[[Path], Editor]] = {
-    "mini": _mini("bf16", 64),
+    "mini": _mini("auto", 64),
     "mini-fp32": _mini("fp32", 3),
     "object": lambda _: ObjectEditor(),
     "instruct-pix2pix": _diffusion("instruct-pix2pix"),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from spellward.errors import EditorError
+from spellward.hardware import has_bf16
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,8 +27,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
         if device.type == "cuda":
             return "fp16"
-        # Without instructions for it bf16 is slower than fp32.
-        return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
+        return "bf16" if has_bf16(device) else "fp32"
     if precision not in PRECISIONS:
         raise EditorError(f"A diffusion editor runs in auto, {', '.join(PRECISIONS)}; got {precision!r}.")
     return precision

@@ -20,6 +20,7 @@ from spellward.editors.mini.sampler import flow_steps
 from spellward.editors.mini.text import TextEncoder
 from spellward.editors.salting import codes_from_salts
 from spellward.errors import EditorError
+from spellward.hardware import has_bf16
 
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
@@ -33,7 +34,8 @@ class MiniEditor(Editor):
 
     Args:
         folder: Weights folder (`editor.safetensors`, `text.safetensors`, `tokenizer.json`).
-        precision: "bf16" (default on a CPU and on GPUs that have it) or "fp32".
+        precision: "bf16", "fp32", or "auto": bf16 where the device has instructions for it. The two differ in the last
+            bits, so a key made in one opens in the other.
         device: Where the network runs.
 
     Raises:
@@ -46,10 +48,12 @@ class MiniEditor(Editor):
     defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=0.4)
     resolution = 64
 
-    def __init__(self, folder: Path = WEIGHTS, precision: str = "bf16", device: str = "cpu") -> None:
-        if precision not in ("bf16", "fp32"):
-            raise EditorError(f"The bundled editor runs in bf16 or fp32, not {precision!r}.")
-        self._folder, self._precision, self._device = folder, precision, torch.device(device)
+    def __init__(self, folder: Path = WEIGHTS, precision: str = "auto", device: str = "cpu") -> None:
+        if precision not in ("auto", "bf16", "fp32"):
+            raise EditorError(f"The bundled editor runs in auto, bf16 or fp32, not {precision!r}.")
+        self._folder, self._device = folder, torch.device(device)
+        fastest = "bf16" if has_bf16(self._device) else "fp32"
+        self._precision = fastest if precision == "auto" else precision
         self._network = _load_network(folder / "editor.safetensors").to(self._device)
         self._encoder = TextEncoder(folder)
         self._digest = hashlib.sha256(

@@ -1,0 +1,15 @@
+"""What the machine can do."""
+
+from __future__ import annotations
+
+import torch
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16 by instructions of its own; without them bf16 is far slower than fp32.
+
+    Most laptops' processors have none: there the bundled editor is six times as fast in fp32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
