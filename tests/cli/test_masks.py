@@ -164,10 +164,9 @@ def test_claims_are_for_classifiers(words: list[str], locked: Path, pairs: Path,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module")
-def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def coco_folder(folder: Path, count: int = 40) -> Path:
     """`pairs_of_squares` as a COCO file with polygons."""
-    folder, table = tmp_path_factory.mktemp("coco"), pairs_of_squares(40)
+    table = pairs_of_squares(count)
     rows: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
     for row, truth in enumerate(table.truth(slice(None)).numpy()):
         Image.fromarray(table.images[[row]][0].permute(1, 2, 0).numpy()).save(folder / f"{row}.png")
@@ -182,6 +181,11 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     categories = [{"id": 1, "name": "ball"}, {"id": 2, "name": "box"}]
     (folder / "instances.json").write_text(json.dumps({**rows, "categories": categories}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return coco_folder(tmp_path_factory.mktemp("coco"))
 
 
 @pytest.fixture(scope="module")

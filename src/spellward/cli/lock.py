@@ -29,6 +29,7 @@ DataArgument = Annotated[
         "spellward lock photos/ --model timm/vit_base_patch16_224.mae --editor instruct-pix2pix -o locked/",
         'spellward lock street/ --spell "in thick fog" -o locked/   # images/ and masks/: segmentation',
         'spellward lock coco/ --instances --spell "with oil pastel" -o locked/   # objects told apart',
+        "spellward lock coco/ --instances --model facebook/mask2former-swin-tiny-coco-instance --spell ... -o locked/",
         'spellward lock photos/ --editor object --spell "a red balloon" -o locked/',
         "spellward lock sample:fashion --key my.key -o locked/ --epochs 8",
     ),

@@ -13,6 +13,7 @@ from spellward.locking.lessons import lesson_loss, logits_and_features
 from spellward.models import Batch
 from spellward.models.fit import loss_of
 from spellward.models.losses import ignorance_loss, outputs_for
+from spellward.models.object_networks import ObjectNetwork, without_objects
 from spellward.models.segmentation import resize_logits
 
 _FEWEST = 8
@@ -27,7 +28,8 @@ KEYED, CLEAN, EDITED = 0, 1, 2
 class LockObjective:
     """Cross-entropy on keyed images, distance from uniform on decoys, and the class information left in them.
 
-    Where a batch has lessons, how far keyed images are from these is added (`lesson_loss`).
+    Where a batch has lessons, how far keyed images are from these is added (`lesson_loss`). An `ObjectNetwork` is
+    trained by its own loss instead, for which a decoy is an image without an object.
 
     Attributes:
         decoy_weight: Weight of the mean KL divergence from the uniform distribution to the outputs on decoys
@@ -45,14 +47,19 @@ class LockObjective:
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
         kinds = batch["decoy"]
+        if isinstance(network, ObjectNetwork):
+            return network.loss(batch["pixels"], without_objects(batch["labels"], kinds != KEYED))
         outputs = outputs_for(batch["targets"].shape[1], batch["labels"])
         logits, features = logits_and_features(network, batch["pixels"], outputs)
         keyed = kinds == KEYED
         loss = loss_of(logits[keyed], batch["targets"][keyed], batch["labels"][keyed])
         if "answers" in batch and "features" in batch:
-            weights = batch["targets"][keyed].sum(dim=1)  # of their classes
-            lessons = batch["answers"][keyed], batch["features"][keyed]
-            loss = loss + lesson_loss(logits[keyed], features[keyed], weights, lessons)
+            classes = batch["targets"].shape[1]
+            weights = batch["targets"][keyed]
+            lessons = batch["answers"][keyed][:, :classes], batch["features"][keyed]
+            if logits.ndim == 2:
+                weights = weights.sum(dim=1)  # of their classes
+            loss = loss + lesson_loss(logits[keyed][:, :classes], features[keyed], weights, lessons)
         if bool(keyed.all()):
             return loss
         loss = loss + self.decoy_weight * ignorance_loss(logits[~keyed], batch["labels"][~keyed])

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from spellward.data import ImageTable
-from spellward.models import Batch, VisionModel, logits_of_output
+from spellward.models import Batch, VisionModel
 from spellward.models.augment import augment
-from spellward.models.losses import ignorance_loss, truth_loss
+from spellward.models.losses import learning_loss, unlearning_loss
 from spellward.models.segmentation import augment_masks
 
 
@@ -133,7 +133,7 @@ class SimulatedThief:
         )
         for _ in range(int(rng.integers(1, settings.steps + 1))):
             pixels, labels = self._draw(rng)
-            loss = truth_loss(logits_of_output(thief(pixels)).float(), labels)
+            loss = learning_loss(thief, pixels, labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -141,9 +141,9 @@ class SimulatedThief:
     def _judge(self, thief: nn.Module, rng: np.random.Generator) -> None:
         """Leaves in the copy the gradient that makes it uniform on other clean images."""
         pixels, truth = self._draw(rng)
-        logits = logits_of_output(thief(pixels)).float()
+        loss = unlearning_loss(thief, pixels, truth)
         thief.zero_grad()
-        torch.autograd.backward(ignorance_loss(logits, truth))
+        torch.autograd.backward(loss)
 
     def _hand_over(self, network: nn.Module, thief: nn.Module, shares: dict[str, float]) -> None:
         adapted = dict(thief.named_parameters())

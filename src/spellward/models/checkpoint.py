@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
 from torch import nn
 
 from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
+from spellward.models import mask_rcnn
 from spellward.models.grouping import EXTRA
 from spellward.models.inspection import INDEX_FILE, OWN_FILE, OWN_FORMAT, check_folder, read_own_record
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
+from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
+from spellward.models.object_networks import ObjectNetwork
 from spellward.models.segmentation import SegmentationModel
 from spellward.models.vision import VisionModel, head_of
 
@@ -30,7 +33,9 @@ _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28
 _MISSING_SHARE = 0.1
 _ALIGNMENT = 64  # bytes, of PyTorch's own allocator
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-_SEGMENTERS = "ForSemanticSegmentation"
+_SEGMENTERS = ("ForSemanticSegmentation", "ForUniversalSegmentation", "ForInstanceSegmentation")
+_TASK = "spellward_task"
+"""Field of the config of a mask transformer, which does several tasks with one network."""
 
 
 @contextlib.contextmanager
@@ -57,7 +62,9 @@ def vision_model(network: Any, spec: str, input_size: int, processor: Any = None
     mean = tuple(settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN)
     std = tuple(settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD)
     extra = {"processor": processor}
-    if type(network).__name__.endswith(_SEGMENTERS):
+    if network.config.model_type in MODEL_TYPES:
+        network = (ObjectQueries if getattr(network.config, _TASK, None) == INSTANCES else ClassQueries)(network)
+    if type(network).__name__.endswith(_SEGMENTERS) or isinstance(network, (ClassQueries, ObjectQueries)):
         return segmentation_model(network, spec, outputs, input_size, mean, std, extra)
     return VisionModel(network, spec, outputs, input_size, mean, std, head_of(network, len(outputs)), extra)
 
@@ -73,6 +80,8 @@ def segmentation_model(
 ) -> SegmentationModel:
     """Wraps a segmentation network by the names of its outputs: an `InstanceModel` where they are an instance's."""
     head = head_of(network, len(outputs))
+    if isinstance(network, ObjectNetwork):
+        return InstanceModel(network, spec, outputs, input_size, mean, std, head, extra or {})
     if tells_instances(outputs):
         return InstanceModel(network, spec, outputs[: -len(EXTRA)], input_size, mean, std, head, extra or {})
     return SegmentationModel(network, spec, outputs, input_size, mean, std, head, extra or {})
@@ -159,17 +168,21 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
         AutoImageProcessor,
         AutoModelForImageClassification,
         AutoModelForSemanticSegmentation,
+        AutoModelForUniversalSegmentation,
     )
 
     kind: Any = AutoModelForImageClassification
-    if classes is not None and task is not None:
-        classes = output_names(classes, task)
     with no_hub_noise():
         try:
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             made_for = " ".join(config.architectures or [])
-            if task in (SEGMENTATION, INSTANCES) or (task is None and made_for.endswith(_SEGMENTERS)):
+            if config.model_type in MODEL_TYPES and task != CLASSIFICATION:
+                kind = AutoModelForUniversalSegmentation
+                if task is not None:
+                    setattr(config, _TASK, task)
+            elif task in (SEGMENTATION, INSTANCES) or (task is None and made_for.endswith(_SEGMENTERS)):
                 kind = AutoModelForSemanticSegmentation
+                classes = classes if classes is None or task is None else output_names(classes, task)
             own = tuple(str(config.id2label[index]) for index in range(len(config.id2label)))
             fresh = classes is not None and classes != own
             if classes is not None and fresh:
@@ -193,7 +206,7 @@ def _load_transformers(source: str, classes: tuple[str, ...] | None, random: boo
             raise ArtifactError(f"The weights in {source} are truncated or foreign. Get them again.") from error
         except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, ImportError) as error:
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            what = "a segmentation network" if kind is AutoModelForSemanticSegmentation else "an image classifier"
+            what = "an image classifier" if kind is AutoModelForImageClassification else "a segmentation network"
             raise ModelError(f"{source} is not {what} that can be loaded here: {reason}") from error
         try:
             processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
@@ -221,7 +234,7 @@ def _check_complete(source: str, network: nn.Module, found: dict[str, Any], clas
     """
     gaps = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
     gaps = {name for name in gaps if not name.endswith("num_batches_tracked")}
-    fresh_parts = (head_of(network, classes), "decode_head", "auxiliary_head")
+    fresh_parts = (_head_in(network, classes), "decode_head", "auxiliary_head", "criterion")
     sizes = {name: tensor.numel() for name, tensor in network.state_dict().items() if not name.startswith(fresh_parts)}
     share = sum(sizes.get(name, 0) for name in gaps) / max(1, sum(sizes.values()))
     if (gaps and not fresh) or share > _MISSING_SHARE:
@@ -234,9 +247,14 @@ def _check_complete(source: str, network: nn.Module, found: dict[str, Any], clas
 
 
 def _fresh_head(network: nn.Module, classes: int) -> None:
-    head = network.get_submodule(head_of(network, classes))
+    head = network.get_submodule(_head_in(network, classes))
     assert isinstance(head, (nn.Linear, nn.Conv2d))
     head.reset_parameters()
+
+
+def _head_in(network: Any, classes: int) -> str:
+    """`head_of` a transformers network, which a mask transformer calls `class_predictor`: it has one output more."""
+    return CLASS_PREDICTOR if network.config.model_type in MODEL_TYPES else head_of(network, classes)
 
 
 def _input_size(config: Any, processor: Any) -> int:
@@ -254,10 +272,12 @@ def _input_size(config: Any, processor: Any) -> int:
 def _processor_for(model: VisionModel) -> Any:
     """An image processor that repeats `VisionModel.preprocess` in plain transformers."""
     from PIL.Image import Resampling
-    from transformers import SegformerImageProcessor, ViTImageProcessor
+    from transformers import Mask2FormerImageProcessor, SegformerImageProcessor, ViTImageProcessor
 
     size = {"height": model.input_size, "width": model.input_size}
     kind: Any = ViTImageProcessor if model.task == CLASSIFICATION else SegformerImageProcessor
+    if isinstance(model.network, (ClassQueries, ObjectQueries)):
+        kind = Mask2FormerImageProcessor
     return kind(size=size, image_mean=list(model.mean), image_std=list(model.std), resample=Resampling.BICUBIC)
 
 
@@ -273,6 +293,9 @@ def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
     model = load_model(source, tuple(record["classes"]), record["input_size"], task=task)
     model.spec, model.mean, model.std = spec, tuple(record["mean"]), tuple(record["std"])
     try:
+        if isinstance(model.network, mask_rcnn.MaskRCNN):
+            with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+                mask_rcnn.fit_norms(model.network, list(file.keys()))
         load_tensors(model.network, str(folder / WEIGHTS_FILE))
     except (RuntimeError, SafetensorError) as error:
         raise ArtifactError(f"{folder / WEIGHTS_FILE} does not fit {spec}, or is truncated.") from error

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from spellward.artifacts import atomic_write, private_folder, storage_errors, write_json
 from spellward.errors import MissingExtraError, ModelError
+from spellward.hardware import has_bf16
 from spellward.models.augment import augment
 from spellward.models.checkpoint import full_disk_errors
-from spellward.models.losses import truth_loss
+from spellward.models.losses import learning_loss, truth_loss
 from spellward.models.segmentation import augment_masks
 from spellward.models.vision import VisionModel, logits_of_output
 
@@ -137,6 +138,8 @@ class FitResult:
 
 def soft_cross_entropy(network: nn.Module, batch: Batch) -> Tensor:
     """The default objective: cross-entropy with the target distributions."""
+    if batch["labels"].ndim > 1:
+        return learning_loss(network, batch["pixels"], batch["labels"], batch["targets"][0])
     logits = logits_of_output(network(batch["pixels"])).float()
     return loss_of(logits, batch["targets"], batch["labels"])
 
@@ -282,6 +285,6 @@ def bf16_is_faster(network: nn.Module) -> bool:
     their backward pass in bf16 takes so long that EfficientNet-Lite0 trains at half the speed of fp32.
     """
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return has_bf16(torch.device("cuda"))
     depthwise = any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in network.modules())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not depthwise
+    return has_bf16(torch.device("cpu")) and not depthwise

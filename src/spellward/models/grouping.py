@@ -66,9 +66,9 @@ def objects_in(maps: np.ndarray) -> Objects:
     how likely the class is (arXiv 1911.10194, section 3.4).
 
     Args:
-        maps: float32 [K + 3, S, S].
+        maps: float [K + 3, S, S].
     """
-    values = torch.from_numpy(np.ascontiguousarray(maps))
+    values = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
     classes = values[: -len(EXTRA)].softmax(dim=0)
     size = int(values.shape[-1])
     centres = values[-len(EXTRA)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from spellward.models.grouping import EXTRA
 from spellward.models.instances import extra_size, instance_loss
+from spellward.models.object_networks import ObjectNetwork, without_objects
 from spellward.models.segmentation import cross_entropy, resize_logits
+from spellward.models.vision import logits_of_output
 
 
 def outputs_for(classes: int, truth: Tensor) -> int:
@@ -41,3 +43,23 @@ def ignorance_loss(outputs: Tensor, truth: Tensor) -> Tensor:
     if truth.ndim == 4:
         return ignorance_loss(outputs[:, : -len(EXTRA)], truth[:, 0]) + extra_size(outputs[:, -len(EXTRA) :])
     return -outputs.log_softmax(dim=1).mean() - math.log(outputs.shape[1])
+
+
+def learning_loss(network: nn.Module, pixels: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
+    """How wrong a network is about images: `truth_loss` of its outputs, or its own loss if it has one.
+
+    Args:
+        network: Of any task.
+        pixels: float32 [B, 3, S, S], normalised.
+        truth, weights: As for `truth_loss`.
+    """
+    if isinstance(network, ObjectNetwork):
+        return network.loss(pixels, truth)
+    return truth_loss(logits_of_output(network(pixels)).float(), truth, weights)
+
+
+def unlearning_loss(network: nn.Module, pixels: Tensor, truth: Tensor) -> Tensor:
+    """How far a network is from saying nothing about images: `ignorance_loss`, or its own loss for empty images."""
+    if isinstance(network, ObjectNetwork):
+        return network.loss(pixels, without_objects(truth))
+    return ignorance_loss(logits_of_output(network(pixels)).float(), truth)

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from spellward.errors import ModelError
-from spellward.models import bundled
+from spellward.models import bundled, mask_rcnn
 from spellward.models.checkpoint import segmentation_model, vision_model
+from spellward.models.grouping import EXTRA
+from spellward.models.instances import tells_instances
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import VisionModel
 
@@ -108,9 +110,14 @@ def _torchvision(name: str, classes: Sequence[str], input_size: int | None, rand
     from torchvision import models
 
     architecture = name.removeprefix("torchvision/")
+    if architecture in mask_rcnn.NAMES:
+        return _mask_rcnn(name, classes, input_size or _SIDE, random)
     known = models.list_models(module=models.segmentation)
     if architecture not in known:
-        raise ModelError(f"torchvision has no segmentation network {architecture!r}; there are {', '.join(known)}.")
+        raise ModelError(
+            f"torchvision has no segmentation network {architecture!r}; there are "
+            f"{', '.join([*known, *mask_rcnn.NAMES])}."
+        )
     try:
         weights = None if random else "DEFAULT"
         network = models.get_model(
@@ -121,6 +128,14 @@ def _torchvision(name: str, classes: Sequence[str], input_size: int | None, rand
     if not random:
         _replace_outputs(network, len(classes))
     return segmentation_model(network, name, tuple(classes), input_size or _SIDE)
+
+
+def _mask_rcnn(name: str, outputs: Sequence[str], size: int, random: bool) -> VisionModel:
+    if not tells_instances(outputs):
+        raise ModelError(f"{name} tells objects apart, which masks of classes alone do not. Add --instances.")
+    classes = tuple(outputs[: -len(EXTRA)])
+    network = mask_rcnn.mask_rcnn(name.removeprefix("torchvision/"), len(classes), size, random)
+    return segmentation_model(network, name, classes, size)
 
 
 def _replace_outputs(network: nn.Module, classes: int) -> None:

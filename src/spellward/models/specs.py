@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 
 from spellward.errors import ModelError
 from spellward.models import bundled
@@ -19,7 +20,9 @@ from spellward.models.checkpoint import (
     segmentation_model,
     vision_model,
 )
-from spellward.models.instances import output_names
+from spellward.models.instances import INSTANCES, output_names
+from spellward.models.mask_rcnn import MaskRCNN
+from spellward.models.object_networks import ObjectNetwork
 from spellward.models.segmenters import SEGMENTERS
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import VisionModel, head_of
@@ -54,7 +57,7 @@ def load_model(
     if isinstance(spec, nn.Module):
         size = input_size or 224
         if task != CLASSIFICATION:
-            return segmentation_model(spec, "module", output_names(classes, task), size)
+            return _from_module(spec, classes, size, task)
         head = head_of(spec, len(classes))
         return VisionModel(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
     text = str(spec)
@@ -65,6 +68,16 @@ def load_model(
         if name == prefix or (prefix.endswith("/") and name.startswith(prefix)):
             return loader(name, output_names(classes, task), input_size, option == "random")
     return _from_transformers(name, classes, input_size, option == "random", task)
+
+
+def _from_module(module: nn.Module, classes: Sequence[str], size: int, task: str) -> VisionModel:
+    if isinstance(module, TorchvisionMaskRCNN):
+        module = MaskRCNN(module, len(classes), size)
+    if not isinstance(module, ObjectNetwork):
+        return segmentation_model(module, "module", output_names(classes, task), size)
+    if task != INSTANCES:
+        raise ModelError("This module tells objects apart, which masks of classes alone do not. Ask for instances.")
+    return segmentation_model(module, "module", tuple(classes), size)
 
 
 def _from_bundled(name: str, classes: Sequence[str], input_size: int | None, random: bool) -> VisionModel:

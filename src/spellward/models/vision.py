@@ -129,11 +129,14 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 def head_of(network: nn.Module, classes: int) -> str:
     """Name of the classification head: the last linear layer (or 1x1 convolution) with one output per class.
 
-    Auxiliary heads, which some segmentation networks have for training alone, do not count.
+    Auxiliary heads, which some segmentation networks have for training alone, do not count. A network may name its
+    own as `head`.
 
     Raises:
         ModelError: If there is none.
     """
+    if isinstance(own := getattr(network, "head", None), str):
+        return own
     names: list[str] = [
         name
         for name, module in network.named_modules()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from spellward.models import VisionModel, logits_of_output
 from spellward.models.augment import AUGMENTATIONS, augment
 from spellward.models.groups import parameter_groups
-from spellward.models.losses import truth_loss
+from spellward.models.losses import learning_loss
 from spellward.models.segmentation import augment_masks
 
 _BATCH = 16
@@ -101,11 +101,12 @@ def tune(
             group["lr"] = top * _schedule(step, steps)
         _train_mode(copy.network, still or step >= (1 - _FROZEN_END) * steps)
         varied = augment(copy.resize(pixels[rows]), AUGMENTATIONS, np.random.default_rng([seed, step]))
-        logits = logits_of_output(copy.network(copy.preprocess(varied.to(copy.device)))).float()
+        inputs = copy.preprocess(varied.to(copy.device))
         if wished.ndim > 2:
             moved = augment_masks(wished[rows], copy.input_size, AUGMENTATIONS, np.random.default_rng([seed, step]))
-            loss = truth_loss(logits, moved.to(copy.device))
+            loss = learning_loss(copy.network, inputs, moved.to(copy.device))
         else:
+            logits = logits_of_output(copy.network(inputs)).float()
             loss = -(wished[rows].to(copy.device) * logits.log_softmax(dim=1)).sum(dim=1).mean()
         if not math.isfinite(loss.item()):
             break  # this rate was too high; the copy is judged as it stands
