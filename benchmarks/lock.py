@@ -1,7 +1,7 @@
 """The lock, measured: vanilla, edited-only and the default recipe over keys and seeds; writes results/lock.json.
 
     python benchmarks/lock.py [--data sample:fashion sample:clipart sample:scenes] [--runs 3] [--editor object]
-        [--instances]
+        [--instances] [--model timm/NAME]
 
 Every run has a key and a seed of its own. Finished runs stay in the JSON and are not repeated, a killed one goes on
 (`--fresh` begins anew). Recipes and settings were chosen with another prompt and on validation images; the test split
@@ -54,16 +54,30 @@ def row_name(recipe: str, editor: str) -> str:
     return recipe if editor == "mini" else f"{recipe}, {editor}"
 
 
-def data_name(data: str, task: str) -> str:
-    """What a data source is called in the table."""
-    return f"{data}, instances" if task == INSTANCES else data
+def data_name(data: str, task: str, model: str = "bundled") -> str:
+    """What a data source is called in the table: with the task and the model where these are not the usual ones."""
+    named = f"{data}, instances" if task == INSTANCES else data
+    return named if model == "bundled" else f"{named}, {short_name(model)}"
+
+
+def short_name(model: str) -> str:
+    """A model spec as part of a row's or folder's name."""
+    return model.rpartition("/")[2].replace("?", " ")
 
 
 def one_lock(
-    name: str, run: int, data: str, train: ImageTable, test: ImageTable, editor: Editor, settings: FitSettings
+    name: str,
+    run: int,
+    data: str,
+    train: ImageTable,
+    test: ImageTable,
+    editor: Editor,
+    settings: FitSettings,
+    spec: str = "bundled",
 ) -> dict[str, object]:
     recipe = RECIPES[name]
-    model = load_model("bundled", train.classes, seed=settings.seed, task=train.task)
+    size = None if spec == "bundled" else editor.resolution
+    model = load_model(spec, train.classes, input_size=size, seed=settings.seed, task=train.task)
     teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache
     settings = recipe.resolved(settings, len(train))
     key = complete_key(benchmark_key(run, editor.name), editor, model)
@@ -72,6 +86,7 @@ def one_lock(
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
     kind = "-instances" if train.task == INSTANCES else ""
+    kind += "" if spec == "bundled" else f"-{short_name(spec).replace(' ', '-')}"
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}{kind}-{way}-{recipe.version}-{run}"
     result = fit_lock(model, examples, train, recipe, settings, folder)
     *_, (_, _, score) = score_tables(
@@ -121,6 +136,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=list(RECIPE_NAMES))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
     parser.add_argument("--instances", action="store_true", help="tell objects of one class apart")
+    parser.add_argument("--model", default="bundled", help="another model, at the editor's size, in rows of its own")
     parser.add_argument("--epochs", type=int, default=0, help="0 leaves them to the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
@@ -137,18 +153,20 @@ def main() -> None:
         for run in range(options.first, options.runs):
             settings = FitSettings(seed=run, epochs=options.epochs)
             for name in ("vanilla", *options.recipes):
-                row = f"{data_name(data, test.task)}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
+                measured = data_name(data, test.task, options.model)
+                row = f"{measured}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"
                 if row in known:
                     continue
                 if name == "vanilla":
                     usual = settings.resolved(len(train))
-                    model = vanilla_model("bundled", train, usual)
+                    size = None if options.model == "bundled" else editor.resolution
+                    model = vanilla_model(options.model, train, usual, size)
                     figures = {"accuracy": TASKS[test.task].judge(model.logits, test).value}
                     if test.task == INSTANCES:
                         figures["boxes"] = Instances().boxes(model.logits, test).value
                     known[row] = {"figures": figures, "settings": asdict(usual)}
                 else:
-                    known[row] = one_lock(name, run, data, train, test, editor, settings)
+                    known[row] = one_lock(name, run, data, train, test, editor, settings, options.model)
                 print(row, json.dumps(known[row]["figures"]), flush=True)
                 known = {**read_results(), **known}  # another process may measure other rows at the same time
                 document = {

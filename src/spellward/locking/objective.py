@@ -54,12 +54,9 @@ class LockObjective:
         keyed = kinds == KEYED
         loss = loss_of(logits[keyed], batch["targets"][keyed], batch["labels"][keyed])
         if "answers" in batch and "features" in batch:
-            classes = batch["targets"].shape[1]
-            weights = batch["targets"][keyed]
-            lessons = batch["answers"][keyed][:, :classes], batch["features"][keyed]
-            if logits.ndim == 2:
-                weights = weights.sum(dim=1)  # of their classes
-            loss = loss + lesson_loss(logits[keyed][:, :classes], features[keyed], weights, lessons)
+            weights = batch["targets"][keyed].sum(dim=1)  # of their classes
+            lessons = batch["answers"][keyed], batch["features"][keyed]
+            loss = loss + lesson_loss(logits[keyed], features[keyed], weights, lessons)
         if bool(keyed.all()):
             return loss
         loss = loss + self.decoy_weight * ignorance_loss(logits[~keyed], batch["labels"][~keyed])

@@ -20,15 +20,12 @@ from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
 from spellward.models.fit import Report as FitReport
 from spellward.models.fit import Validate
-from spellward.models.object_networks import ObjectNetwork
 
 
 def teacher_for(
     model: VisionModel, train: ImageTable, recipe: Recipe, settings: FitSettings, report: Report | None = None
 ) -> VisionModel | None:
     """An ordinary fine-tune of the clean images from the same base, if the recipe wants to be taught by one.
-
-    Networks that give lists of objects are not taught: two lists have no order in common.
 
     Args:
         model: The public base with a new head; it stays as it is.
@@ -37,8 +34,7 @@ def teacher_for(
         settings: How an ordinary fine-tune is trained: with epochs left open, these are not the lock's.
         report: Told about progress.
     """
-    taught = recipe.is_taught(train) and not isinstance(model.network, ObjectNetwork)
-    return ordinary_fine_tune(model.copy(), train, settings, report) if taught else None
+    return ordinary_fine_tune(model.copy(), train, settings, report) if recipe.is_taught(train) else None
 
 
 def lock_examples(
