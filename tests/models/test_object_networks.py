@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.models.test_instances import pairs_of_squares
 from tests.models.test_segmentation import CLASSES, SIDE, squares
 from torch import nn
@@ -24,6 +25,7 @@ from transformers import (
     MaskFormerConfig,
     MaskFormerForInstanceSegmentation,
     SwinConfig,
+    pipeline,
 )
 
 from spellward.data.masks import IGNORE
@@ -235,6 +237,15 @@ def test_mask_transformers_are_saved_as_their_own(name: str, task: str, kind: ty
     plain = AutoModelForUniversalSegmentation.from_pretrained(tmp_path / "model")
     assert tuple(plain.config.id2label.values()) == CLASSES
     assert plain.class_predictor.out_features == len(CLASSES) + 1
+
+
+@pytest.mark.parametrize(("task", "subtask"), [("segmentation", "semantic"), ("instances", "instance")])
+def test_a_pipeline_of_plain_transformers_runs_it(task: str, subtask: str, tmp_path: Path) -> None:
+    model = load_model(str(hub_folder("mask2former", tmp_path / "hub")), CLASSES, SIDE, 0, task)
+    save_checkpoint(model, tmp_path / "model")
+    ready = pipeline("image-segmentation", model=str(tmp_path / "model"))
+    found = ready(Image.new("RGB", (80, 60), (200, 30, 30)), subtask=subtask)
+    assert all(one["label"] in CLASSES and one["mask"].size == (80, 60) for one in found)
 
 
 def test_queries_are_summed_to_probabilities_of_classes(tmp_path: Path) -> None:
