@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,7 @@ def one_lock(
     recipe = RECIPES[name]
     size = None if spec == "bundled" else editor.resolution
     model = load_model(spec, train.classes, input_size=size, seed=settings.seed, task=train.task)
+    settings = replace(settings, learning_rate=settings.rate_for(model.network))
     teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache
     settings = recipe.resolved(settings, len(train))
     key = complete_key(benchmark_key(run, editor.name), editor, model)
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="style locks, or object locks")
     parser.add_argument("--instances", action="store_true", help="tell objects of one class apart")
     parser.add_argument("--model", default="bundled", help="another model, at the editor's size, in rows of its own")
+    parser.add_argument("--learning-rate", type=float, default=0.0, help="0 takes the usual one of the model")
     parser.add_argument("--epochs", type=int, default=0, help="0 leaves them to the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--fresh", action="store_true")
@@ -151,7 +153,7 @@ def main() -> None:
         splits = load_splits(data, instances=options.instances)
         train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
         for run in range(options.first, options.runs):
-            settings = FitSettings(seed=run, epochs=options.epochs)
+            settings = FitSettings(seed=run, epochs=options.epochs, learning_rate=options.learning_rate)
             for name in ("vanilla", *options.recipes):
                 measured = data_name(data, test.task, options.model)
                 row = f"{measured}/{name if name == 'vanilla' else row_name(name, editor.name)}/{run}"

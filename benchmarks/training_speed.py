@@ -51,7 +51,7 @@ class InMemory:
 def bare_loop(model: VisionModel, examples: InMemory, settings: FitSettings, precision: str) -> float:
     """Images per second when everything is in memory, normalised, in the best layout."""
     network = model.network.to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate_for(network), fused=True)
     size = settings.batch_size
     batches = [
         (model.preprocess(examples.pixels[start : start + size]), examples.labels[start : start + size])

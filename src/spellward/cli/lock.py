@@ -70,7 +70,9 @@ def lock_command(
         int | None, typer.Option("--epochs", min=1, help="Passes over the images; 8 to 45, by their number.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0)] = 1e-3,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", min=0.0, help="0 takes what usually suits the model.")
+    ] = 0.0,
     patience: Annotated[
         int | None, typer.Option("--patience", min=1, help="Stop after so many epochs without a better UP.")
     ] = None,

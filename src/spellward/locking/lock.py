@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ def lock(
         data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
     )
     vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
+    settings = replace(settings, learning_rate=settings.rate_for(vision.network))
     editor = editor or load_editor(key.editor)
     key = complete_key(key, editor, vision)
     work = _work_folder(output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from spellward.artifacts import cache_root, private_folder, run_name
@@ -26,7 +26,7 @@ def ordinary_fine_tune(
     Raises:
         ModelError, StorageError: See `fit`.
     """
-    settings = settings.resolved(len(train))
+    settings = replace(settings.resolved(len(train)), learning_rate=settings.rate_for(model.network))
     # The weights count too: modules made in Python share the name of their class.
     start = state_digest(model.network)
     name = run_name("vanilla", model.spec, start, model.input_size, train.fingerprint, asdict(settings))

@@ -27,6 +27,7 @@ from spellward.hardware import has_bf16
 from spellward.models.augment import augment
 from spellward.models.checkpoint import full_disk_errors
 from spellward.models.losses import learning_loss, truth_loss
+from spellward.models.object_networks import ObjectNetwork
 from spellward.models.segmentation import augment_masks
 from spellward.models.vision import VisionModel, logits_of_output
 
@@ -75,7 +76,7 @@ class FitSettings:
     Attributes:
         epochs: Passes over the examples; 0 takes `enough_epochs`.
         batch_size: Examples asked for at a time.
-        learning_rate: Of the body, at the top of the cosine.
+        learning_rate: Of the body, at the top of the cosine; 0 takes `usual_learning_rate`.
         head_multiplier: How much faster the head learns.
         weight_decay: On weight matrices alone, not on biases and norms.
         warmup: Share of the steps in which the rate rises.
@@ -90,7 +91,7 @@ class FitSettings:
 
     epochs: int = 0
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 0.0
     head_multiplier: float = 5.0
     weight_decay: float = 1e-2
     warmup: float = 0.1
@@ -105,6 +106,20 @@ class FitSettings:
     def resolved(self, examples: int) -> FitSettings:
         """With the number of epochs for so many examples filled in, if it was left open."""
         return self if self.epochs else replace(self, epochs=enough_epochs(examples, self.batch_size))
+
+    def rate_for(self, network: nn.Module) -> float:
+        """The learning rate of a network's body, filled in if it was left open."""
+        return self.learning_rate or usual_learning_rate(network)
+
+
+def usual_learning_rate(network: nn.Module) -> float:
+    """A rate of AdamW that fine-tuning a network of this kind withstands.
+
+    What has layer norms (transformers, and networks built after them) is fine-tuned at a tenth of what convolutions
+    with batch norms take, and so are networks that find objects (Mask2Former, arXiv 2112.01527, section 4.1).
+    """
+    layer_norms = any(isinstance(one, nn.LayerNorm | nn.RMSNorm) for one in network.modules())
+    return 1e-4 if layer_norms or isinstance(network, ObjectNetwork) else 1e-3
 
 
 def enough_epochs(examples: int, batch_size: int) -> int:
@@ -185,6 +200,7 @@ def fit(
         raise ModelError(f"Training needs at least two images; got {len(examples)}.")
     private_folder(folder)
     settings = settings.resolved(len(examples))
+    settings = replace(settings, learning_rate=settings.rate_for(model.network))
     recorded = {**asdict(settings), "augment": list(settings.augment), "examples": len(examples)}
     done = _complete_run(folder, recorded, model)
     if done is not None:

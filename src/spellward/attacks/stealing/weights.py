@@ -32,7 +32,7 @@ def fine_tune_head(victim: VisionModel, means: Means) -> VisionModel:
 
 def fine_tune(victim: VisionModel, means: Means) -> VisionModel:
     """All layers, at a tenth of the usual rate."""
-    rate = 0.1 * means.fit.learning_rate
+    rate = 0.1 * means.fit.rate_for(victim.network)
     return train(victim.copy(), means.images, true_targets(means.images), means, learning_rate=rate)
 
 
@@ -51,7 +51,7 @@ def prune(share: float) -> Callable[[VisionModel, Means], VisionModel]:
         with torch.no_grad():
             for value in parameters(thief).values():
                 value.mul_(value.abs() > line)
-        rate = 0.1 * means.fit.learning_rate
+        rate = 0.1 * means.fit.rate_for(victim.network)
         epochs = max(1, means.fit.resolved(len(means.images)).epochs // 4)
         targets = true_targets(means.images)
         return train(thief, means.images, targets, means, sparse=True, learning_rate=rate, epochs=epochs)
