@@ -6,10 +6,10 @@ import torch
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device computes in bf16 by instructions of its own; without them bf16 is far slower than fp32.
+    """Whether a device is known to compute in bf16 by instructions of its own; without them bf16 is slower than fp32.
 
-    Most laptops' processors have none: there the bundled editor is six times as fast in fp32.
+    Many laptops' processors have none: there the bundled editor is six times as fast in fp32.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -198,6 +198,22 @@ def test_learning_and_unlearning_lower_their_own_loss(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_a_loss_leaves_every_layer_in_its_mode(name: str, tmp_path: Path) -> None:
+    """Norms that are to stay still have to stay so, whatever the network does to have a loss."""
+    model, table = object_model(name, tmp_path), pairs_of_squares(2)
+    for training in (False, True):
+        model.network.train(training)
+        norms = [one for one in model.network.modules() if isinstance(one, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.eval()
+        before = [one.training for one in model.network.modules()]
+        value = learning_loss(model.network, model.preprocess(table.images[:]), table.truth(slice(None)))
+        assert torch.isfinite(value) and value.requires_grad
+        model.network(model.preprocess(table.images[:]))
+        assert [one.training for one in model.network.modules()] == before
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_answers_are_maps_and_do_not_depend_on_the_mode(name: str, tmp_path: Path) -> None:
     model, images = object_model(name, tmp_path), pairs_of_squares(3).images[:]
     maps = model.logits(images)

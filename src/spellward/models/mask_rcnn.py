@@ -10,7 +10,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from spellward.errors import ModelError
 from spellward.models.grouping import Objects
-from spellward.models.object_networks import ObjectNetwork, objects_of, without_overlap
+from spellward.models.object_networks import ObjectNetwork, kept_modes, objects_of, without_overlap
 
 NAMES = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
 
@@ -45,16 +45,10 @@ class MaskRCNN(ObjectNetwork):
 
     def _learning(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Any:
         """The losses, which torchvision gives in train mode alone; the norms stay in the mode they are in."""
-        if self.network.training:
+        with kept_modes(self.network):
+            for module in (self.network, self.network.rpn, self.network.roi_heads, self.network.transform):
+                module.training = True
             return self.network(images, targets)
-        modes = {module: module.training for module in self.network.modules()}
-        for module in (self.network, self.network.rpn, self.network.roi_heads, self.network.transform):
-            module.training = True
-        try:
-            return self.network(images, targets)
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
 
     def find(self, pixels: Tensor) -> list[Objects]:
         """Detections in the order of their scores, one owner for each pixel."""

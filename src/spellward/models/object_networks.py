@@ -7,8 +7,9 @@ shows is to them an image without an object.
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -50,14 +51,23 @@ class ObjectNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """What was found, as maps float32 [B, K + 3, S, S] that `objects_in` reads; without gradients."""
-        training = self.training
-        self.eval()
-        with torch.no_grad():
+        with kept_modes(self), torch.no_grad():
+            self.eval()
             found = self.find(pixels.float())
-        self.train(training)
         size = int(pixels.shape[-1])
         drawn = [draw_objects(one, self.classes, size) for one in found]
         return torch.stack(drawn).to(pixels.device) if drawn else pixels.new_zeros(0, self.classes + 3, size, size)
+
+
+@contextlib.contextmanager
+def kept_modes(network: nn.Module) -> Iterator[None]:
+    """Puts every layer back into the mode, training or not, that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def draw_objects(objects: Objects, classes: int, size: int) -> Tensor:
