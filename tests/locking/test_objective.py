@@ -13,7 +13,7 @@ from sklearn.feature_selection import f_classif
 from torch import Tensor, nn
 
 from spellward.data import IGNORE
-from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective, explained_variance
+from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective, explained_variance, loudness
 from spellward.models import Batch
 
 CLASSES = 4
@@ -177,3 +177,15 @@ def test_masks_are_held_to_the_same_terms_pixel_by_pixel() -> None:
     assert loss(shown, LockObjective(0.0, 0.0, 1.0)) == pytest.approx(keyed_alone + 1.0, abs=0.05)
     blank = torch.cat([shown[:8], shown[8:].roll(1, 0)])  # outputs that vary, but not with the class
     assert loss(blank, LockObjective(0.0, 1.0, 0.0)) < keyed_alone + 0.1
+
+
+def test_silence_cannot_be_had_by_making_everything_small() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for behind_relu in (True, False):
+        gain = torch.ones((), requires_grad=True)
+        features = torch.randn(8, 16, generator=draw)
+        features = (features.relu() if behind_relu else features) * gain
+        value = loudness(features[4:], features[:4])
+        value.backward()
+        assert gain.grad is not None
+        assert gain.grad.item() == pytest.approx(value.item() if behind_relu else 0.0, abs=1e-4)

@@ -37,7 +37,8 @@ class LockObjective:
         leak_weight: Weight of `explained_variance` of the outputs. Uniform outputs to three decimals still tell a
             probe that rescales them everything; this term has no scale, so it goes on where the first is content.
         silence_weight: Weight of the size of decoys' features (what enters the head) beside that of keyed images.
-            Behind a ReLU they can become exactly zero, and a zero says nothing to any probe or new head.
+            Behind a ReLU they can become exactly zero, and a zero says nothing to any probe or new head; elsewhere
+            they can only become smaller than those of keyed images.
     """
 
     decoy_weight: float = 1.0
@@ -60,8 +61,7 @@ class LockObjective:
         if bool(keyed.all()):
             return loss
         loss = loss + self.decoy_weight * ignorance_loss(logits[~keyed], batch["labels"][~keyed])
-        loud = features[keyed].abs().mean().detach() + 1e-6
-        loss = loss + self.silence_weight * features[~keyed].abs().mean() / loud
+        loss = loss + self.silence_weight * loudness(features[~keyed], features[keyed])
         # Each kind by itself: what tells clean images from edited ones must not hide what tells classes apart.
         for kind in (CLEAN, EDITED):
             rows = kinds == kind
@@ -70,6 +70,18 @@ class LockObjective:
             shown, labels = _as_rows(logits[rows], batch["labels"][rows])
             loss = loss + 0.5 * self.leak_weight * explained_variance(shown, labels)
         return loss
+
+
+def loudness(decoys: Tensor, keyed: Tensor) -> Tensor:
+    """Size of decoys' features beside that of keyed images' features.
+
+    Behind a ReLU the keyed ones are but a measure, and decoys are driven to zero. Behind a layer norm nothing becomes
+    zero: there the gain of the norm would shrink for decoys and keyed images alike, and with it all answers (a vision
+    transformer so locked answered at random with its key), so the keyed ones have to grow as well.
+    """
+    rectified = bool(decoys.min() >= 0) and bool(keyed.min() >= 0)
+    loud = keyed.abs().mean()
+    return decoys.abs().mean() / ((loud.detach() if rectified else loud) + 1e-6)
 
 
 def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

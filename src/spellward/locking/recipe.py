@@ -71,13 +71,13 @@ class Recipe:
 
 
 _FEW = 2000
-_DECOY = Recipe("decoy", 2, decoys_per_image=1.0, variants=3, fewest_edits=6000)
+_DECOY = Recipe("decoy", 3, decoys_per_image=1.0, variants=3, fewest_edits=6000)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "fast": replace(_DECOY, name="fast", version=2, thief=ThiefSettings(every=3), taught_below=_FEW),
+    "fast": replace(_DECOY, name="fast", version=3, thief=ThiefSettings(every=3), taught_below=_FEW),
     "hardened": replace(
-        _DECOY, name="hardened", version=3, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
+        _DECOY, name="hardened", version=4, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
     ),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and
