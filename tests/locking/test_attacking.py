@@ -122,7 +122,8 @@ def test_honest_use_has_a_row_for_every_change(editor: MiniEditor, target: Targe
     assert rows[0][3] == 1.0
     assert all(0 <= accuracy <= 1 for *_, accuracy in rows)
     otherwise = edited_otherwise(editor, KEY)
-    assert otherwise is not None and ":fp32:" in otherwise[0].fingerprint() and otherwise[1] == KEY
+    assert otherwise is not None and otherwise[1] == KEY
+    assert {one.fingerprint().split(":")[1] for one in (otherwise[0], editor)} == {"bf16", "fp32"}
     otherwise = edited_otherwise(Negative(), KEY)
     assert otherwise is not None and otherwise[1].steps == 2
 

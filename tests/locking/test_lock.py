@@ -220,11 +220,11 @@ def test_a_key_of_another_editor_is_refused(tiny_lock: LockResult) -> None:
 
 
 def test_a_key_opens_in_another_precision_and_keys_of_before_still_do(tiny_lock: LockResult) -> None:
-    other = MiniEditor(precision="fp32")
-    assert other.fingerprint() != tiny_lock.editor.fingerprint()
-    assert unlock(tiny_lock.folder, tiny_lock.key, editor=other).editor is other
-    earlier = tiny_lock.key.with_(editor_fingerprint=tiny_lock.editor.fingerprint())
-    assert unlock(tiny_lock.folder, earlier).key == earlier
+    for precision in ("bf16", "fp32"):
+        editor = MiniEditor(precision=precision)
+        assert unlock(tiny_lock.folder, tiny_lock.key, editor=editor).editor is editor
+        earlier = tiny_lock.key.with_(editor_fingerprint=editor.fingerprint())
+        assert unlock(tiny_lock.folder, earlier).key == earlier
 
 
 def test_an_altered_checkpoint_is_refused_until_it_is_paired_anew(tiny_lock: LockResult, tmp_path: Path) -> None:
