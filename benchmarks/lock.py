@@ -62,7 +62,7 @@ def data_name(data: str, task: str, model: str = "bundled") -> str:
 
 def short_name(model: str) -> str:
     """A model spec as part of a row's or folder's name."""
-    return model.rpartition("/")[2].replace("?", " ")
+    return model.rpartition("/")[2].replace("?", "-")
 
 
 def one_lock(
@@ -76,8 +76,7 @@ def one_lock(
     spec: str = "bundled",
 ) -> dict[str, object]:
     recipe = RECIPES[name]
-    size = None if spec == "bundled" else editor.resolution
-    model = load_model(spec, train.classes, input_size=size, seed=settings.seed, task=train.task)
+    model = load_model(spec, train.classes, input_size=editor.resolution, seed=settings.seed, task=train.task)
     settings = replace(settings, learning_rate=settings.rate_for(model.network))
     teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache
     settings = recipe.resolved(settings, len(train))
@@ -87,7 +86,7 @@ def one_lock(
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
     kind = "-instances" if train.task == INSTANCES else ""
-    kind += "" if spec == "bundled" else f"-{short_name(spec).replace(' ', '-')}"
+    kind += "" if spec == "bundled" else f"-{short_name(spec)}"
     folder = cache_root() / "runs" / f"benchmark-{data.partition(':')[2]}{kind}-{way}-{recipe.version}-{run}"
     result = fit_lock(model, examples, train, recipe, settings, folder)
     *_, (_, _, score) = score_tables(
@@ -161,8 +160,7 @@ def main() -> None:
                     continue
                 if name == "vanilla":
                     usual = settings.resolved(len(train))
-                    size = None if options.model == "bundled" else editor.resolution
-                    model = vanilla_model(options.model, train, usual, size)
+                    model = vanilla_model(options.model, train, usual, editor.resolution)
                     figures = {"accuracy": TASKS[test.task].judge(model.logits, test).value}
                     if test.task == INSTANCES:
                         figures["boxes"] = Instances().boxes(model.logits, test).value

@@ -8,7 +8,7 @@ import torch
 def has_bf16(device: torch.device) -> bool:
     """Whether a device is known to compute in bf16 by instructions of its own; without them bf16 is slower than fp32.
 
-    Many laptops' processors have none: there the bundled editor is six times as fast in fp32.
+    Many laptops' processors have none: there the bundled editor is several times faster in fp32.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

@@ -13,8 +13,9 @@ from sklearn.feature_selection import f_classif
 from torch import Tensor, nn
 
 from spellward.data import IGNORE
+from spellward.locking.lessons import logits_and_features
 from spellward.locking.objective import CLEAN, EDITED, KEYED, LockObjective, explained_variance, loudness
-from spellward.models import Batch
+from spellward.models import Batch, load_model
 
 CLASSES = 4
 ROWS = 32
@@ -189,3 +190,12 @@ def test_silence_cannot_be_had_by_making_everything_small() -> None:
         value.backward()
         assert gain.grad is not None
         assert gain.grad.item() == pytest.approx(value.item() if behind_relu else 0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_the_bundled_backbone_is_silenced_by_zeros(task: str) -> None:
+    """What enters its heads comes out of a ReLU, which `loudness` goes by."""
+    model = load_model("bundled", ("background", "cat"), 32, 0, task)
+    pixels = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    _, features = logits_and_features(model.network, pixels, 2)
+    assert features.min() >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from transformers import (
 )
 
 from spellward.data.masks import IGNORE
-from spellward.errors import ModelError
+from spellward.errors import ArtifactError, ModelError
 from spellward.models import FitSettings, VisionModel, fit, load_checkpoint, load_model, save_checkpoint, state_digest
 from spellward.models.examples import PlainExamples
 from spellward.models.grouping import Objects, objects_in, true_objects
@@ -262,6 +263,23 @@ def test_a_pipeline_of_plain_transformers_runs_it(task: str, subtask: str, tmp_p
     ready = pipeline("image-segmentation", model=str(tmp_path / "model"))
     found = ready(Image.new("RGB", (80, 60), (200, 30, 30)), subtask=subtask)
     assert all(one["label"] in CLASSES and one["mask"].size == (80, 60) for one in found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": "resnet18", "use_timm_backbone": True, "use_pretrained_backbone": True},
+        {"backbone": "hf-hub:somebody/else", "use_timm_backbone": True},
+        {"backbone": "somebody/else"},
+        {"decoder_config": {"backbone": "somebody/else"}},
+        {"backbone_config": {"model_type": "timm_backbone", "backbone": "resnet18", "use_pretrained_backbone": True}},
+    ],
+)
+def test_a_config_that_fetches_a_backbone_from_elsewhere_is_refused(change: dict[str, object], tmp_path: Path) -> None:
+    path = hub_folder("mask2former", tmp_path / "hub") / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "backbone_config": None, **change}))
+    with pytest.raises((ArtifactError, ModelError), match=r"config\.json (asks for weights|names)"):
+        load_checkpoint(path.parent)
 
 
 def test_queries_are_summed_to_probabilities_of_classes(tmp_path: Path) -> None:

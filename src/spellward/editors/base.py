@@ -64,6 +64,10 @@ class Editor(ABC):
         """
         return self.fingerprint()
 
+    def names(self) -> tuple[str, ...]:
+        """What a key may call this editor: its identity or, before there were identities, its fingerprint."""
+        return self.identity(), self.fingerprint()
+
     def same_edit(self, prompt: str, other: str) -> bool:
         """Whether two prompts are known to give one and the same edit; then neither is a wrong key for the other."""
         return prompt == other

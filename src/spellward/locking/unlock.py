@@ -47,10 +47,7 @@ def editor_for(key: Key, editor: Editor | None = None) -> Editor:
         KeyRefusedError: If the editor is not the one the model was locked with.
     """
     editor = editor or load_editor(key.editor)
-    # The fingerprint, with a precision in it, is what keys held before editors had an identity.
-    asked = key.editor_fingerprint
-    known = (editor.identity(), editor.fingerprint())
-    if asked and asked not in known and asked.replace(":bf16:", ":").replace(":fp32:", ":") not in known:
+    if key.editor_fingerprint and key.editor_fingerprint not in editor.names():
         raise KeyRefusedError(
             "This key was made with another editor or another version of it, which would edit differently. "
             "Install the Spellward version that made the key, or lock the model anew."

@@ -33,7 +33,7 @@ _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28
 _MISSING_SHARE = 0.1
 _ALIGNMENT = 64  # bytes, of PyTorch's own allocator
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-_SEGMENTERS = ("ForSemanticSegmentation", "ForUniversalSegmentation", "ForInstanceSegmentation")
+_SEGMENTERS = "ForSemanticSegmentation"
 _TASK = "spellward_task"
 """Field of the config of a mask transformer, which does several tasks with one network."""
 
@@ -63,8 +63,9 @@ def vision_model(network: Any, spec: str, input_size: int, processor: Any = None
     std = tuple(settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD)
     extra = {"processor": processor}
     if network.config.model_type in MODEL_TYPES:
-        network = (ObjectQueries if getattr(network.config, _TASK, None) == INSTANCES else ClassQueries)(network)
-    if type(network).__name__.endswith(_SEGMENTERS) or isinstance(network, (ClassQueries, ObjectQueries)):
+        queries = ObjectQueries if getattr(network.config, _TASK, None) == INSTANCES else ClassQueries
+        return segmentation_model(queries(network), spec, outputs, input_size, mean, std, extra)
+    if type(network).__name__.endswith(_SEGMENTERS):
         return segmentation_model(network, spec, outputs, input_size, mean, std, extra)
     return VisionModel(network, spec, outputs, input_size, mean, std, head_of(network, len(outputs)), extra)
 

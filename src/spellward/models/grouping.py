@@ -15,7 +15,8 @@ SPREAD = 24.0
 
 _LEAST_CENTRE = 0.1
 _MOST_OBJECTS = 100
-_FEWEST_PIXELS = 4
+FEWEST_PIXELS = 4
+"""What has fewer is no object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,11 @@ class Objects:
         return found
 
 
+def no_objects(size: int) -> Objects:
+    """What is found in an image of that side where there is nothing."""
+    return Objects(np.zeros((0, size, size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
 def objects_in(maps: np.ndarray) -> Objects:
     """Groups the pixels of one image.
 
@@ -80,13 +86,13 @@ def objects_in(maps: np.ndarray) -> Objects:
     peaks, heights = peaks[best].float(), heights[best]
     pixels = torch.nonzero(classes.argmax(dim=0) > 0)
     if not len(peaks) or not len(pixels):
-        return Objects(np.zeros((0, size, size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return no_objects(size)
     led = pixels + size * values[-len(EXTRA) + 1 :, pixels[:, 0], pixels[:, 1]].T
     own = torch.cdist(led, peaks).argmin(dim=1)
     masks, kinds, scores = [], [], []
     for number in range(len(peaks)):
         rows, columns = pixels[own == number].T
-        if len(rows) < _FEWEST_PIXELS:
+        if len(rows) < FEWEST_PIXELS:
             continue
         likely = classes[1:, rows, columns].mean(dim=1)
         mask = torch.zeros((size, size), dtype=torch.bool)
@@ -96,7 +102,7 @@ def objects_in(maps: np.ndarray) -> Objects:
         scores.append(float(heights[number] * likely.max()))
     order = np.argsort(-np.array(scores), kind="stable")
     if not len(order):
-        return Objects(np.zeros((0, size, size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return no_objects(size)
     return Objects(np.stack(masks)[order], np.array(kinds)[order], np.array(scores, dtype=np.float32)[order])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -42,9 +43,8 @@ def check_folder(folder: Path) -> None:
     if INDEX_FILE in files:
         _check_index(folder / INDEX_FILE, contents[INDEX_FILE], files)
     config = contents.get("config.json", {})
-    for part in (config, config.get("backbone_config")):
-        if isinstance(part, dict) and "timm" in str(part.get("model_type", "")):
-            _check_timm(folder / "config.json", part)
+    for part in _parts(config):
+        _check_backbone(folder / "config.json", part)
     for name in sorted(files):
         if name.endswith(".safetensors"):
             try:
@@ -119,6 +119,24 @@ def _check_index(path: Path, index: dict[str, Any], files: set[str]) -> None:
             raise ArtifactError(f"{path.with_name(name)} is missing. Get the folder again.")
 
 
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """Yields a config and every config within it."""
+    if isinstance(config, dict):
+        yield config
+        for value in config.values():
+            yield from _parts(value)
+
+
+def _check_backbone(path: Path, config: dict[str, Any]) -> None:
+    """A backbone that is named, and not described, is fetched from elsewhere, with pickles if these are there."""
+    if config.get("use_pretrained_backbone"):
+        raise ArtifactError(f"{path} asks for weights from elsewhere (use_pretrained_backbone). Do not use it.")
+    if "timm" in str(config.get("model_type", "")) or config.get("use_timm_backbone"):
+        _check_timm(path, config)
+    elif config.get("backbone"):
+        raise ArtifactError(f"{path} names a backbone that is somewhere else. Do not use it.")
+
+
 def _check_timm(path: Path, config: dict[str, Any]) -> None:
     """Names such as `hf-hub:` and arguments such as `checkpoint_path` lead timm to other files, pickles too."""
     import timm
@@ -126,8 +144,6 @@ def _check_timm(path: Path, config: dict[str, Any]) -> None:
     architecture, arguments = config.get("architecture", config.get("backbone")), config.get("model_args")
     if not isinstance(architecture, str) or architecture.split(".")[0] not in timm.list_models():
         raise ModelError(f"{path} names an architecture that this timm does not have: {str(architecture)[:80]!r}.")
-    if config.get("use_pretrained_backbone"):
-        raise ArtifactError(f"{path} asks for weights from elsewhere (use_pretrained_backbone). Do not use it.")
     if arguments is None:
         return
     if not isinstance(arguments, dict) or any(str(name).startswith(_FORBIDDEN_ARGUMENTS) for name in arguments):

@@ -57,7 +57,7 @@ class MaskRCNN(ObjectNetwork):
         return [without_overlap(one["masks"][:, 0], one["labels"], one["scores"]) for one in found]
 
 
-def mask_rcnn(name: str, classes: int, size: int, random: bool) -> MaskRCNN:
+def build(name: str, classes: int, size: int, random: bool) -> MaskRCNN:
     """Builds a Mask R-CNN for so many classes.
 
     Args:

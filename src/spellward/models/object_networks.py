@@ -1,15 +1,15 @@
 """Networks that give a list of objects (Mask R-CNN, mask transformers), seen as ones that give maps.
 
-They find the objects of an image one by one and have losses of their own. Drawn into the maps of an `InstanceModel`
-their objects can be scored, probed and shown like everyone's; trained they are by their own losses, and what a decoy
-shows is to them an image without an object.
+They find the objects of an image one by one and have losses of their own. Their objects are drawn into the maps of an
+`InstanceModel`, to be scored, probed and shown like everyone's. They are trained by their own losses, for which a decoy
+is an image without an object.
 """
 
 from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from spellward.data.masks import IGNORE
-from spellward.models.grouping import EXTRA, SPREAD, Objects
+from spellward.models.grouping import EXTRA, FEWEST_PIXELS, SPREAD, Objects, no_objects, true_objects
 
 _SURE = 8.0
 """Logit of a pixel's class over the others: sure enough for a softmax of 0.997 among ten."""
 _LEAST_SHARE = 0.5
-_FEWEST_PIXELS = 4
 
 
 class ObjectNetwork(nn.Module):
@@ -55,8 +54,7 @@ class ObjectNetwork(nn.Module):
             self.eval()
             found = self.find(pixels.float())
         size = int(pixels.shape[-1])
-        drawn = [draw_objects(one, self.classes, size) for one in found]
-        return torch.stack(drawn).to(pixels.device) if drawn else pixels.new_zeros(0, self.classes + 3, size, size)
+        return torch.stack([draw_objects(one, self.classes, size) for one in found]).to(pixels.device)
 
 
 @contextlib.contextmanager
@@ -110,34 +108,32 @@ def without_overlap(masks: Tensor, kinds: Tensor, scores: Tensor, least_score: f
     order = order[scores[order] >= least_score]
     masks, kinds, scores = masks[order], kinds[order], scores[order]
     if not len(scores):
-        return Objects(np.zeros((0, size, size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return no_objects(size)
     owner = (scores[:, None, None] * masks).argmax(dim=0)
     whole = masks > 0.5
     own = whole & (owner == torch.arange(len(scores), device=masks.device)[:, None, None])
     sizes = own.sum(dim=(1, 2))
-    kept = (sizes >= _FEWEST_PIXELS) & (sizes >= _LEAST_SHARE * whole.sum(dim=(1, 2)))
+    kept = (sizes >= FEWEST_PIXELS) & (sizes >= _LEAST_SHARE * whole.sum(dim=(1, 2)))
     return Objects(own[kept].cpu().numpy(), kinds[kept].cpu().numpy(), scores[kept].float().cpu().numpy())
 
 
 def objects_of(truth: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Masks bool [n, S, S] and classes int64 [n] of the objects in each image of int64 [B, 2, S, S]."""
+    """The objects in each image of int64 [B, 2, S, S], as losses take them.
+
+    Returns:
+        Masks bool [n, S, S] and classes int64 [n] of each; what is of no known class is left out.
+    """
     found = []
-    for ids, numbers in truth:
-        there = [int(number) for number in numbers.unique() if number > 0]
-        masks = [numbers == number for number in there]
-        kinds = [int(ids[mask][ids[mask] != IGNORE].mode().values) if _known(ids, mask) else 0 for mask in masks]
-        kept = [index for index, kind in enumerate(kinds) if kind > 0]
-        stacked = torch.stack([masks[index] for index in kept]) if kept else numbers.new_zeros((0, *numbers.shape)) > 0
-        found.append((stacked, torch.tensor([kinds[index] for index in kept], dtype=torch.int64, device=truth.device)))
+    for one in truth.cpu().numpy():
+        there = true_objects(one)
+        kept = (there.classes > 0) & (there.classes != IGNORE)
+        masks, kinds = torch.from_numpy(there.masks[kept]), torch.from_numpy(there.classes[kept])
+        found.append((masks.to(truth.device), kinds.to(truth.device)))
     return found
 
 
-def _known(ids: Tensor, mask: Tensor) -> bool:
-    return bool((ids[mask] != IGNORE).any())
-
-
-def without_objects(truth: Tensor, rows: Tensor | Sequence[bool] | None = None) -> Tensor:
-    """The same truth int64 [B, 2, S, S] with nothing in the given rows, or in all."""
+def without_objects(truth: Tensor, rows: Tensor | None = None) -> Tensor:
+    """The same truth int64 [B, 2, S, S] with nothing in the rows of a bool [B], or in all."""
     empty = truth.clone()
-    empty[slice(None) if rows is None else torch.as_tensor(rows)] = 0
+    empty[slice(None) if rows is None else rows] = 0
     return empty

@@ -134,7 +134,7 @@ def _mask_rcnn(name: str, outputs: Sequence[str], size: int, random: bool) -> Vi
     if not tells_instances(outputs):
         raise ModelError(f"{name} tells objects apart, which masks of classes alone do not. Add --instances.")
     classes = tuple(outputs[: -len(EXTRA)])
-    network = mask_rcnn.mask_rcnn(name.removeprefix("torchvision/"), len(classes), size, random)
+    network = mask_rcnn.build(name.removeprefix("torchvision/"), len(classes), size, random)
     return segmentation_model(network, name, classes, size)
 
 

@@ -172,7 +172,7 @@ def test_no_weights_at_all_and_an_unknown_precision(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_bf16_is_taken_where_the_machine_has_it(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without instructions for it, the same edit in bf16 took six times as long as in fp32."""
+    """Without instructions for it, the same edit in bf16 takes several times as long as in fp32."""
     monkeypatch.setattr("spellward.editors.mini.editor.has_bf16", lambda device: fast)
     editor = MiniEditor()
     assert f":{'bf16' if fast else 'fp32'}:" in editor.fingerprint()

@@ -24,6 +24,7 @@ from spellward.hardware import has_bf16
 
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
+_PRECISIONS = ("bf16", "fp32")
 _MULTIPLE = 8
 _PIXELS_A_BATCH = 64 * 64 * 64
 _REMEMBERED_PROMPTS = 4096
@@ -49,7 +50,7 @@ class MiniEditor(Editor):
     resolution = 64
 
     def __init__(self, folder: Path = WEIGHTS, precision: str = "auto", device: str = "cpu") -> None:
-        if precision not in ("auto", "bf16", "fp32"):
+        if precision not in ("auto", *_PRECISIONS):
             raise EditorError(f"The bundled editor runs in auto, bf16 or fp32, not {precision!r}.")
         self._folder, self._device = folder, torch.device(device)
         fastest = "bf16" if has_bf16(self._device) else "fp32"
@@ -63,10 +64,16 @@ class MiniEditor(Editor):
         self._vectors: OrderedDict[str, Tensor] = OrderedDict()
 
     def fingerprint(self) -> str:
-        return f"{ALGORITHM}:{self._precision}:{self._digest}"
+        return self._fingerprint(self._precision)
+
+    def _fingerprint(self, precision: str) -> str:
+        return f"{ALGORITHM}:{precision}:{self._digest}"
 
     def identity(self) -> str:
         return f"{ALGORITHM}:{self._digest}"
+
+    def names(self) -> tuple[str, ...]:
+        return self.identity(), *(self._fingerprint(precision) for precision in _PRECISIONS)
 
     @torch.inference_mode()
     def _edit(
