@@ -111,12 +111,13 @@ def test_what_cannot_give_masks_is_refused(spec: str) -> None:
 def test_a_folder_that_asks_for_weights_from_elsewhere_is_refused(tmp_path: Path) -> None:
     save_checkpoint(load_model("bundled?random", CLASSES, SIDE, 0, "segmentation"), tmp_path)
     config = tmp_path / "config.json"
-    hostile = config.read_text().replace('"use_pretrained_backbone": false', '"use_pretrained_backbone": true')
-    assert hostile != config.read_text()
+    honest = config.read_text()
+    hostile = honest.replace('"use_pretrained_backbone": false', '"use_pretrained_backbone": true')
+    assert hostile != honest
     config.write_text(hostile)
     with pytest.raises(ArtifactError, match="elsewhere"):
         load_checkpoint(tmp_path)
-    config.write_text(hostile.replace("tf_efficientnet_lite0", "hf-hub:someone/something"))
+    config.write_text(honest.replace("tf_efficientnet_lite0", "hf-hub:someone/something"))
     with pytest.raises(ModelError, match="architecture"):
         load_checkpoint(tmp_path)
 
