@@ -1,9 +1,11 @@
 """Every attack on the benchmark's locks, beside the public base; writes results/attacks.json.
 
     python benchmarks/attacks.py [LOCK ...] [--budgets 0.01 0.05 0.1] [--only NAME ...] [--minutes 30]
+        [--editor object] [--model timm/NAME]
 
 LOCK names a lock of benchmarks/lock.py, DATA-RECIPE-VERSION-RUN such as fashion-decoy-1-0, or a locked folder with its
-key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark are taken.
+key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark with that
+editor and model are taken.
 Rows that are there are not repeated, so a slice of `--minutes` may be followed by another. `--honest` measures instead
 what the key opens after honest handling (JPEG, resizing, another precision).
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,7 +24,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_model as load_tensors
 
-from lock import PROMPTS, benchmark_key
+from lock import PROMPTS, RECIPE_NAMES, benchmark_key, short_name
 from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.attacks.unlocking.table import ATTACKS
@@ -40,22 +43,29 @@ RESULTS = Path(__file__).parent / "results" / "attacks.json"
 PREFIX = "benchmark-"
 
 
-def finished_locks() -> list[str]:
-    """Names of the locks that benchmarks/lock.py has trained to the end."""
+def finished_locks(editor: str, spec: str) -> list[str]:
+    """Names of the locks on classifiers that benchmarks/lock.py has trained to the end with an editor and a model."""
+    model, way = ("" if spec == "bundled" else f"-{short_name(spec)}"), ("" if editor == "mini" else f"-{editor}")
+    wanted = re.compile(rf"\w+{re.escape(model)}-({'|'.join(RECIPE_NAMES)}){way}-\d+-\d+")
     folders = sorted((cache_root() / "runs").glob(f"{PREFIX}*/final.safetensors"))
-    return [path.parent.name.removeprefix(PREFIX) for path in folders]
+    names = [path.parent.name.removeprefix(PREFIX) for path in folders]
+    return [name for name in names if wanted.fullmatch(name)]
 
 
-def open_lock(name: str, data: str, train: ImageTable, editor: Editor) -> tuple[VisionModel, Key, int]:
+def open_lock(name: str, spec: str, train: ImageTable, editor: Editor) -> tuple[VisionModel, Key, int]:
     """The locked model, its key and the seed of its run."""
     if Path(name).is_dir():
         key = Key.load(f"{name}.key")
         return unlock(name, key, editor=editor).model, key, 0
     run = int(name.rpartition("-")[2])
-    model = load_model("bundled", train.classes, seed=run, task=train.task)
+    model = load_model(spec, train.classes, editor.resolution, run, train.task)
     load_tensors(model.network, str(cache_root() / "runs" / f"{PREFIX}{name}" / "final.safetensors"))
     model.network.eval()
     return model, complete_key(benchmark_key(run, editor.name), editor, model), run
+
+
+def data_of(name: str, options: argparse.Namespace) -> str:
+    return options.data or f"sample:{name.partition('-')[0]}"
 
 
 def test_rows(test: ImageTable, seed: int) -> ImageTable:
@@ -63,21 +73,21 @@ def test_rows(test: ImageTable, seed: int) -> ImageTable:
     return test.subset(np.sort(rows))
 
 
-def target_of(name: str, data: str, editor: Editor) -> tuple[Target, int]:
+def target_of(name: str, data: str, editor: Editor, spec: str) -> tuple[Target, int]:
     splits = load_splits(data)
     train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
-    model, key, run = open_lock(name, data, train, editor)
-    base = load_model("bundled", train.classes, model.input_size, run, train.task)
+    model, key, run = open_lock(name, spec, train, editor)
+    base = load_model(spec, train.classes, model.input_size, run, train.task)
     guesses = wrong_key_guesses(key, editor, run)
     few = test_rows(test, run)
     return Target(model, base, train, few, editor, guesses, f"benchmark {name} {settings_of(key, editor)}"), run
 
 
-def honest_rows(name: str, data: str, editor: Editor) -> dict[str, float]:
+def honest_rows(name: str, data: str, editor: Editor, spec: str) -> dict[str, float]:
     """Accuracy with the key after each way of handling the images honestly; the first is "unchanged"."""
     splits = load_splits(data)
     train, test = (prepare(split, editor.resolution) for split in (splits.train, splits.test))
-    model, key, run = open_lock(name, data, train, editor)
+    model, key, run = open_lock(name, spec, train, editor)
     return {way: value for _, _, way, value in honest_use(model, key, editor, test_rows(test, run))}
 
 
@@ -123,7 +133,7 @@ def table(rows: dict[str, dict], budgets: list[float]) -> str:
 def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str]]:
     """Yields row, lock, budget and attack for what is not there yet: the smallest budget of all locks first."""
     for share in options.budgets:
-        for lock in options.locks or finished_locks():
+        for lock in options.locks or finished_locks(options.editor, options.model):
             for name in options.only or ATTACKS:
                 row = f"{lock}/{name}/{share}/{options.effort}"
                 if row not in known:
@@ -140,6 +150,7 @@ def main() -> None:
     parser.add_argument("--honest", action="store_true", help="measure honest use, not attacks")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="the editor of the locks")
+    parser.add_argument("--model", default="bundled", help="the model of the locks")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -152,8 +163,9 @@ def main() -> None:
         RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     if options.honest:
-        for lock in [one for one in options.locks or finished_locks() if one not in honest]:
-            honest[lock] = honest_rows(lock, options.data or f"sample:{lock.partition('-')[0]}", editor)
+        locks = options.locks or finished_locks(options.editor, options.model)
+        for lock in [one for one in locks if one not in honest]:
+            honest[lock] = honest_rows(lock, data_of(lock, options), editor, options.model)
             print(lock, json.dumps(honest[lock]), flush=True)
             write()
         print(honest_table(honest))
@@ -164,7 +176,7 @@ def main() -> None:
         if time.monotonic() - begun > 60 * options.minutes:
             break
         if lock not in opened:
-            opened = {lock: target_of(lock, options.data or f"sample:{lock.partition('-')[0]}", editor)}
+            opened = {lock: target_of(lock, data_of(lock, options), editor, options.model)}
         target, seed = opened[lock]
         if ATTACKS[name].guesses and ATTACKS[name].guesses not in target.guesses:
             continue
