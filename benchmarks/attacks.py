@@ -43,13 +43,17 @@ RESULTS = Path(__file__).parent / "results" / "attacks.json"
 PREFIX = "benchmark-"
 
 
-def finished_locks(editor: str, spec: str) -> list[str]:
-    """Names of the locks on classifiers that benchmarks/lock.py has trained to the end with an editor and a model."""
+def finished_locks() -> list[str]:
+    """Names of the locks that benchmarks/lock.py has trained to the end."""
+    folders = sorted((cache_root() / "runs").glob(f"{PREFIX}*/final.safetensors"))
+    return [path.parent.name.removeprefix(PREFIX) for path in folders]
+
+
+def locks_of(editor: str, spec: str) -> list[str]:
+    """Those of them that lock classifiers with an editor and a model."""
     model, way = ("" if spec == "bundled" else f"-{short_name(spec)}"), ("" if editor == "mini" else f"-{editor}")
     wanted = re.compile(rf"\w+{re.escape(model)}-({'|'.join(RECIPE_NAMES)}){way}-\d+-\d+")
-    folders = sorted((cache_root() / "runs").glob(f"{PREFIX}*/final.safetensors"))
-    names = [path.parent.name.removeprefix(PREFIX) for path in folders]
-    return [name for name in names if wanted.fullmatch(name)]
+    return [name for name in finished_locks() if wanted.fullmatch(name)]
 
 
 def open_lock(name: str, spec: str, train: ImageTable, editor: Editor) -> tuple[VisionModel, Key, int]:
@@ -133,7 +137,7 @@ def table(rows: dict[str, dict], budgets: list[float]) -> str:
 def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str]]:
     """Yields row, lock, budget and attack for what is not there yet: the smallest budget of all locks first."""
     for share in options.budgets:
-        for lock in options.locks or finished_locks(options.editor, options.model):
+        for lock in options.locks or locks_of(options.editor, options.model):
             for name in options.only or ATTACKS:
                 row = f"{lock}/{name}/{share}/{options.effort}"
                 if row not in known:
@@ -163,7 +167,7 @@ def main() -> None:
         RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     if options.honest:
-        locks = options.locks or finished_locks(options.editor, options.model)
+        locks = options.locks or locks_of(options.editor, options.model)
         for lock in [one for one in locks if one not in honest]:
             honest[lock] = honest_rows(lock, data_of(lock, options), editor, options.model)
             print(lock, json.dumps(honest[lock]), flush=True)

@@ -63,7 +63,7 @@ def masks(lock: str, rows: list[int], instances: bool) -> Image.Image:
     """Test scenes with what a locked network sees in them, without the key and with it."""
     editor = load_editor("mini")
     table = prepare(load_splits("sample:scenes", instances=instances).test, SIDE)
-    model, key, _ = open_lock(lock, "", table, editor)
+    model, key, _ = open_lock(lock, "bundled", table, editor)
     clean, truth = table.images[rows], table.truth(rows).numpy().astype("uint8")
     keyed, wrong = (edit_with_key(editor, clean, one) for one in (key, key.with_(salt=SALT)))
     pictures = (clean, wrong, keyed)
