@@ -86,10 +86,10 @@ def test_small_main_classes_of_masks_are_split_together(sizes: list[int], seed: 
     rows = [row for part in parts for row in part["mask"][:]]
     assert sorted(rows) == list(range(len(labels))) and all(map(len, parts))
     assert all(part["label"][:] == labels[part["mask"][:]].tolist() for part in parts)
-    few = sum(size for size in sizes if size <= 3)
+    few = sum(size for size in sizes if size <= 2)
     for number, size in enumerate(sizes, start=1):
         # Large enough to stand in every part, and not the one that lends its rows to too few small ones.
-        if size > 3 and (few == 0 or few > 3 or size < max(sizes)):
+        if size > 2 and (few == 0 or few > 2 or size < max(sizes)):
             assert all(number in part["label"][:] for part in parts)
 
 

@@ -96,7 +96,9 @@ def test_others_with_the_same_base_are_not_accused(weighty: Claim, base: str, tm
 
 def test_where_no_weights_are_seen_answers_are_judged_alone(weighty: Claim, owned: VisionModel) -> None:
     asked = verify(weighty, owned.logits)
-    assert asked.verdict == "stolen" and asked.weights is None and asked.alpha == weighty.commitment.alpha
+    # A null from six small references may accuse one of them too; then "stolen" is taken back.
+    assert asked.verdict == "stolen" or "controls" in asked.reason
+    assert asked.weights is None and asked.effect == pytest.approx(1) and asked.alpha == weighty.commitment.alpha
     other = load_model("bundled?random", owned.classes, SIDE, 1)
     broken = owned.copy()
     with torch.no_grad():
