@@ -90,17 +90,17 @@ def verdicts(
     """What every method says about a suspect's outputs, shown plainly or in a disguise, and its weights if given."""
     shown = [one.astype(np.float64) for one in (pool[evidence.rows], known)]
     outputs, on_known = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
-    claim, found = evidence.claim, {}
+    claim, found, count = evidence.claim, {}, evidence.claim.commitment.opinions_count
     for method in COLUMNS:
         if method == WITH_WEIGHTS:
-            answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha)
+            answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha, opinions_count=count)
             verdict = with_weights(answered, claim, weights)
         elif method == "holmes":
             victim, benign, poisoned = evidence.known
             verdict = judge(victim, [benign], on_known, poisoned=poisoned, method=method)
         else:
             alpha = claim.alpha if method == DEFAULT else claim.commitment.alpha
-            verdict = judge(claim.victim, claim.references, outputs, method=method, alpha=alpha)
+            verdict = judge(claim.victim, claim.references, outputs, method=method, alpha=alpha, opinions_count=count)
         found[method] = {
             "verdict": verdict.verdict,
             "p_value": verdict.p_value,

@@ -45,7 +45,7 @@ def test_a_verdict_holds_finite_numbers_only(value: float) -> None:
 
 
 def test_other_json_is_refused() -> None:
-    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/5").to_record()
+    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/6").to_record()
     for text in (
         "",
         "[]",

@@ -34,15 +34,16 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
     claim = create_claim(victim, replace(splits, train=own), folder / "claim", settings=settings, report=report)
     say("6. Two thieves and an innocent.")
     table = prepare(others, _SIDE)
-    means = Means(table, fit=fit, queries=4 * len(table), seed=2, report=report)
-    models = {
+    means = Means(table, fit=fit, seed=2, report=report)
+    suspects = {
         "fine-tuned copy": STEALING["fine-tune"].run(victim, means),
-        "student of its answers": STEALING["soft-label"].run(victim, means),
+        # Behind an interface: it answers, and nobody sees its weights.
+        "quantised copy that only answers": STEALING["quantise"].run(victim, means).logits,
         "innocent model": fine_tuned("bundled", table, _SIDE, replace(fit, seed=3), "Innocent model", report),
     }
     verdicts: dict[str, str] = {}
-    for name, model in models.items():
-        verdict = verify(claim, model)
+    for name, suspect in suspects.items():
+        verdict = verify(claim, suspect)
         page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
         verdicts[name] = verdict.verdict
         say(f"   {name}: {verdict.verdict} ({_reach(verdict)}); report: {page}")

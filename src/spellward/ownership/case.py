@@ -19,6 +19,8 @@ class Case:
         poisoned: The poisoned shadow of Holmes.
         alpha: Rate of false accusations that is accepted.
         seed: Of everything that is drawn.
+        opinions_count: Whether what a suspect says of the victim's likeliest class counts. A model may have that from
+            being right, too, unless nobody is right about the inputs and the references are about as good as any.
     """
 
     victim: Told
@@ -27,6 +29,7 @@ class Case:
     poisoned: Told | None = None
     alpha: float = 0.01
     seed: int = 0
+    opinions_count: bool = False
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _publish(
             key = read_signing_key(key_path) if key_path.exists() else Ed25519PrivateKey.generate()
             write_signing_key(key, key_path)
         own, *others = evidence.outputs
-        copy = judge(own, others, own, alpha=alpha, seed=settings.seed)
+        copy = judge(own, others, own, alpha=alpha, seed=settings.seed, opinions_count=evidence.opinions_count)
         commitment = Commitment(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             method=copy.method,
@@ -160,6 +160,7 @@ def _publish(
             probes=len(evidence.probes),
             references=len(others),
             private_images=settings.private_images,
+            opinions_count=evidence.opinions_count,
             locked=evidence.locked,
             classes=list(classes),
             threshold=copy.threshold,

@@ -37,10 +37,11 @@ class Commitment(BaseModel):
         method, alpha, seed: Of the test.
         probes, references: How many.
         private_images: Whether probes are private images as they are.
+        opinions_count: See `case`: whether probes are mixtures and the references learnt from many images.
         locked: Whether the victim is a locked model, asked through its key.
         classes: Names, in the order of the victim's outputs.
-        threshold: The effect beyond which a suspect that gives all scores is said to be stolen; `None` if the
-            method has none.
+        threshold: The effect beyond which a suspect that gives all scores is said to be stolen (a copy, where it
+            hangs on the suspect's opinions); `None` if the method has none.
         files: Digests of all other files of the claim.
         versions: Of what decides the result.
         public_key: Ed25519, 32 bytes in hexadecimal.
@@ -58,6 +59,7 @@ class Commitment(BaseModel):
     probes: int
     references: int
     private_images: bool
+    opinions_count: bool
     locked: bool = False
     classes: list[str]
     threshold: float | None

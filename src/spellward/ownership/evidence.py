@@ -21,6 +21,10 @@ from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.suspects import Unlocked
 from spellward.ownership.weights import LEAST_REFERENCES, WeightSample, sample_weights, starts_from
 
+# References that learn from fewer images are notably worse than the victim, and than others who have more. Then good
+# models share opinions even about mixtures: of small networks on a few hundred digits 7 of 72 innocents were accused.
+_MANY = 2000
+
 
 @dataclass(frozen=True)
 class ClaimSettings:
@@ -66,6 +70,7 @@ class Evidence:
         outputs: float32 [N, K] of the victim and of every reference.
         poisoned: Of the poisoned shadow.
         weights: Of victim and references, where they are comparable.
+        opinions_count: See `case`.
         locked: Whether the victim is a locked model.
     """
 
@@ -73,6 +78,7 @@ class Evidence:
     outputs: list[np.ndarray]
     poisoned: np.ndarray | None
     weights: WeightSample | None
+    opinions_count: bool
     locked: bool
 
 
@@ -113,6 +119,7 @@ def gather(
         outputs=[one[rows] for one in outputs],
         poisoned=None if poisoned is None else poisoned[rows],
         weights=weights,
+        opinions_count=not settings.private_images and len(rest) >= _MANY,
         locked=unlocked is not None,
     )
 

@@ -19,7 +19,7 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/5"
+VERSION = "spellward/6"
 """Of the default test: raised whenever it would judge otherwise."""
 
 
@@ -32,6 +32,7 @@ def judge(
     method: str = DEFAULT,
     alpha: float = 0.01,
     seed: int = 0,
+    opinions_count: bool = False,
     match_classes: bool = False,
 ) -> Verdict:
     """Judges whether a suspect was taken from the victim, by what the models said about the same N inputs.
@@ -44,6 +45,8 @@ def judge(
         method: A name in `METHODS`.
         alpha: Rate of false accusations that is accepted, in (0, 0.5).
         seed: Of everything that is drawn; the same inputs and seed give the same verdict.
+        opinions_count: Only for mixtures of images, and references that are about as good as any model of the task:
+            lets the victim's likeliest class count (see `doubles`), which a claim decides by itself.
         match_classes: Put the suspect's classes in the order that fits the task, if they stand in another one.
 
     Raises:
@@ -71,7 +74,8 @@ def judge(
     told = read_suspect(suspect, *own.shape)
     if isinstance(told, str):
         return _verdict(Finding("inconclusive", None, None, f"{told}."), method, 0, len(others), alpha, seed)
-    case = Case(listen(own), tuple(map(listen, others)), told, None if shadow is None else listen(shadow), alpha, seed)
+    poison = None if shadow is None else listen(shadow)
+    case = Case(listen(own), tuple(map(listen, others)), told, poison, alpha, seed, opinions_count)
     case, moved = in_class_order(case) if match_classes else (case, 0)
     finding = METHODS[method](case)
     if moved:

@@ -45,71 +45,86 @@ class Likeness:
     row_error: float
 
 
-def kinship(model: Floats, references: Sequence[Floats]) -> Floats:
-    """Weights, float64 [n], at least 0 with a sum of 1, that bring the mean of the references nearest to a model.
-
-    Each reference's own part keeps the weight from resting on one: of m that are equally near, each gets 1/m.
-
-    Args:
-        model: float64 [N, C].
-        references: One or more of the same shape.
-    """
-    heavy = _STRICT * max(float(np.linalg.norm(model)), 1.0)
-    columns = np.stack([one.ravel() for one in references], axis=1)
-    weights, _ = nnls(np.vstack([columns, np.full((1, len(references)), heavy)]), np.append(model.ravel(), heavy))
-    normed: Floats = weights / weights.sum()
-    return normed
-
-
-def residual_correlation(
-    victim: Floats, references: Sequence[Floats], suspect: Floats, detailed: NDArray[np.bool_] | None = None
-) -> Likeness:
-    """Residual correlation of victim and suspect.
+class Yardstick:
+    """Victim and references, to measure many suspects by.
 
     Args:
         victim: float64 [N, C], standardised rows.
         references: Two or more of the same shape.
-        suspect: The same shape.
         detailed: bool [N], rows where the victim tells more than its class; all if not given.
 
     Raises:
         ValueError: If there are fewer than two references.
     """
-    count = len(references)
-    if count < 2:
-        raise ValueError("A residual correlation needs two references.")
-    evenly = np.full(count, 1 / count)
-    kin_of_victim, kin_of_suspect = kinship(victim, references), kinship(suspect, references)
 
-    def inner(first: Floats, second: Floats, weights: Floats) -> Floats:
-        """The first is centred by weights, the second evenly on all others; per row."""
-        centred = _rows(
-            first - np.tensordot(weights, references, axes=1), second - np.tensordot(evenly, references, axes=1)
-        )
-        same = [
-            share * _rows(first - one, second - one) / count for share, one in zip(weights, references, strict=True)
-        ]
-        products: Floats = (centred - np.sum(same, axis=0)) / (1 - 1 / count)
+    def __init__(self, victim: Floats, references: Sequence[Floats], detailed: NDArray[np.bool_] | None = None) -> None:
+        if len(references) < 2:
+            raise ValueError("A residual correlation needs two references.")
+        self._victim, self._detailed = victim, detailed
+        self._references = np.stack(references)
+        self._mean = self._references.mean(axis=0)
+        self._squares = np.einsum("inc,inc->in", self._references, self._references)
+        self._basis, self._reduced = np.linalg.qr(self._references.reshape(len(references), -1).T)
+        count = len(references)
+        own = float(self._squares.sum()) / count - float(np.square(self._mean).sum())
+        self._least = _LEAST_SHARE * max(own * count / (count - 1), 0.0)
+        self._kin = self.kinship(victim)
+        self._of_victim = self._inner(victim, victim, self._kin)
+
+    def kinship(self, model: Floats) -> Floats:
+        """Weights, float64 [n], at least 0 with a sum of 1, that bring the mean of the references nearest to a model.
+
+        Each reference's own part keeps the weight from resting on one: of m that are equally near, each gets 1/m.
+
+        Args:
+            model: float64 [N, C].
+        """
+        heavy = _STRICT * max(float(np.linalg.norm(model)), 1.0)
+        # Rotated into the span of the references, which changes no distance within it.
+        reduced = np.vstack([self._reduced, np.full((1, len(self._references)), heavy)])
+        weights, _ = nnls(reduced, np.append(self._basis.T @ model.ravel(), heavy))
+        normed: Floats = weights / weights.sum()
+        return normed
+
+    def likeness(self, suspect: Floats) -> Likeness:
+        """Residual correlation of the victim and a suspect, float64 [N, C]."""
+        shared = self._inner(self._victim, suspect, self._kin)
+        of_victim, of_suspect = self._of_victim, self._inner(suspect, suspect, self.kinship(suspect))
+        size, other_size = max(float(of_victim.sum()), self._least), max(float(of_suspect.sum()), self._least)
+        scale = float(np.sqrt(size * other_size))
+        if scale <= 0.0:
+            return Likeness(0.0, 1.0)
+        value = float(shared.sum()) / scale
+        # What one row changes in the ratio, to first order (delta method; zero for a copy, whose rows all agree).
+        change = (shared - 0.5 * value * scale * (of_victim / size + of_suspect / other_size)) / scale
+        error = float(np.sqrt((change**2).sum()))
+        if self._detailed is not None:
+            # Two good models that are right on the few rows where references err agree there without any spread. So
+            # the error is never less than what chance gives to residuals of these sizes: with few telling rows, much.
+            chance = (np.maximum(of_victim, 0.0) * np.maximum(of_suspect, 0.0))[~self._detailed].sum()
+            error = max(error, float(np.sqrt(chance)) / scale)
+        return Likeness(value, error)
+
+    def _inner(self, first: Floats, second: Floats, weights: Floats) -> Floats:
+        """Per row: the first is centred by weights, the second evenly on all others."""
+        count = len(self._references)
+        weighted = np.tensordot(weights, self._references, axes=1)
+        centred = _rows(first - weighted, second - self._mean)
+        same = _rows(first, second) - _rows(first, weighted) - _rows(weighted, second) + weights @ self._squares
+        products: Floats = (centred - same / count) / (1 - 1 / count)
         return products
 
-    own = np.mean([_rows(one - np.mean(references, axis=0), one).sum() for one in references]) * count / (count - 1)
-    shared = inner(victim, suspect, kin_of_victim)
-    of_victim, of_suspect = inner(victim, victim, kin_of_victim), inner(suspect, suspect, kin_of_suspect)
-    least = _LEAST_SHARE * max(float(own), 0.0)
-    size, other_size = max(float(of_victim.sum()), least), max(float(of_suspect.sum()), least)
-    scale = float(np.sqrt(size * other_size))
-    if scale <= 0.0:
-        return Likeness(0.0, 1.0)
-    value = float(shared.sum()) / scale
-    # What one row changes in the ratio, to first order (delta method; zero for a copy, whose rows all agree).
-    change = (shared - 0.5 * value * scale * (of_victim / size + of_suspect / other_size)) / scale
-    error = float(np.sqrt((change**2).sum()))
-    if detailed is not None:
-        # Two good models that are right on the few rows where references err agree there without any spread. So the
-        # error is never less than what chance gives to residuals of these sizes: with few telling rows, much.
-        by_chance = (np.maximum(of_victim, 0.0) * np.maximum(of_suspect, 0.0))[~detailed].sum()
-        error = max(error, float(np.sqrt(by_chance)) / scale)
-    return Likeness(value, error)
+
+def kinship(model: Floats, references: Sequence[Floats]) -> Floats:
+    """Weights that bring the mean of one or more references nearest to a model; see `Yardstick.kinship`."""
+    return np.ones(1) if len(references) == 1 else Yardstick(model, references).kinship(model)
+
+
+def residual_correlation(
+    victim: Floats, references: Sequence[Floats], suspect: Floats, detailed: NDArray[np.bool_] | None = None
+) -> Likeness:
+    """Residual correlation of victim and suspect; see `Yardstick`."""
+    return Yardstick(victim, references, detailed).likeness(suspect)
 
 
 def _rows(first: Floats, second: Floats) -> Floats:

@@ -58,6 +58,7 @@ def verify(
         method=method,
         alpha=opened.alpha if method == DEFAULT else commitment.alpha,
         seed=commitment.seed,
+        opinions_count=commitment.opinions_count,
         match_classes=match_classes,
     )
     if method != DEFAULT:
