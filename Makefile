@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-suggest bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-small-worlds bench-suggest bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ bench-ownership: $(STAMP) ## A zoo of stolen and innocent models (needs Debian's
 
 bench-locked-claim: $(STAMP) ## A claim on a locked model, and its thieves (needs Debian's dataset-fashion-mnist)
 	$(PYTHON) benchmarks/locked_claim.py
+
+bench-small-worlds: $(STAMP) ## Accused innocents where references are worse than other models
+	$(PYTHON) benchmarks/small_worlds.py
 
 bench-memory: $(STAMP) ## Peak memory of a lock, by the number of images
 	$(PYTHON) benchmarks/memory.py

@@ -22,7 +22,8 @@ from spellward.ownership.suspects import Unlocked
 from spellward.ownership.weights import LEAST_REFERENCES, WeightSample, sample_weights, starts_from
 
 # References that learn from fewer images are notably worse than the victim, and than others who have more. Then good
-# models share opinions even about mixtures: of small networks on a few hundred digits 7 of 72 innocents were accused.
+# models share opinions even about mixtures (benchmarks/small_worlds.py). The zoo, where no innocent is accused for that,
+# has references of 4,400 images.
 _MANY = 2000
 
 
