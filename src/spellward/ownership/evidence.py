@@ -22,8 +22,8 @@ from spellward.ownership.suspects import Unlocked
 from spellward.ownership.weights import LEAST_REFERENCES, WeightSample, sample_weights, starts_from
 
 # References that learn from fewer images are notably worse than the victim, and than others who have more. Then good
-# models share opinions even about mixtures (benchmarks/small_worlds.py). The zoo, where no innocent is accused for that,
-# has references of 4,400 images.
+# models share opinions even about mixtures (benchmarks/small_worlds.py). In the zoo, where no innocent is accused for
+# that, they learn from 4,400.
 _MANY = 2000
 
 
