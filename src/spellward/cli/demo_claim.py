@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from spellward.attacks.stealing.means import Means
 from spellward.attacks.stealing.table import STEALING
 from spellward.data import load_splits, prepare
 from spellward.data.progress import Report
-from spellward.models import FitSettings
+from spellward.models import FitSettings, VisionModel
 from spellward.ownership.claim import ClaimSettings, create_claim
 from spellward.ownership.references import fine_tuned
 from spellward.ownership.verdict import Verdict
@@ -37,8 +39,8 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
     means = Means(table, fit=fit, seed=2, report=report)
     suspects = {
         "fine-tuned copy": STEALING["fine-tune"].run(victim, means),
-        # Behind an interface: it answers, and nobody sees its weights.
-        "quantised copy that only answers": STEALING["quantise"].run(victim, means).logits,
+        # Behind an interface: it answers at a temperature of its own, and nobody sees its weights.
+        "copy that only answers": partial(_tempered, STEALING["copy"].run(victim, means)),
         "innocent model": fine_tuned("bundled", table, _SIDE, replace(fit, seed=3), "Innocent model", report),
     }
     verdicts: dict[str, str] = {}
@@ -48,6 +50,11 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
         verdicts[name] = verdict.verdict
         say(f"   {name}: {verdict.verdict} ({_reach(verdict)}); report: {page}")
     return verdicts
+
+
+def _tempered(model: VisionModel, images: Tensor) -> np.ndarray:
+    scores: np.ndarray = 0.5 * model.logits(images)
+    return scores
 
 
 def _reach(verdict: Verdict) -> str:
