@@ -16,7 +16,7 @@ app = typer.Typer()
 
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
-_IMAGES, _EPOCHS, _BATCH = 1600, 8, 32
+_IMAGES, _EPOCHS, _BATCH = 1100, 8, 32
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
@@ -60,7 +60,7 @@ def demo_command(
         )
         say(f"   {result.folder}/ can be given away; {result.key_path} stays with you.")
         say("2. Scoring on images that no training has seen, beside an ordinary fine-tune.")
-        quick = ScoreSettings(wrong_prompts=8, wrong_salts=8, near_wordings=4, wrong_key_images=300)
+        quick = ScoreSettings(wrong_prompts=8, wrong_salts=8, near_wordings=4, wrong_key_images=200)
         score, page = report_on_lock(result, quick, "bundled", report)
     figures = score.summary()
     for name, text in (
