@@ -1,6 +1,6 @@
 """False accusations where references are worse than models may be; writes results/small_worlds.json and a README table.
 
-    python benchmarks/small_worlds.py [--victims 3] [--workers 2]
+    python benchmarks/small_worlds.py [--victims 3] [--first 10] [--workers 2]
 
 Small networks on scikit-learn's digits and on made-up clusters: with few images a model that has seen twice as many is
 notably better, and a reference that has seen fewer notably worse. Innocents are networks, linear models and forests on
@@ -153,11 +153,14 @@ def table(rows: dict[str, dict[str, dict[str, int]]], victims: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--victims", type=int, default=3)
+    parser.add_argument("--first", type=int, default=FIRST, help="the first victim; 0 repeats those it was built on")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     worlds = [
         World(data, *asked, seed)
-        for data, asked, seed in product(("digits", "clusters"), ASKED, range(FIRST, FIRST + options.victims))
+        for data, asked, seed in product(
+            ("digits", "clusters"), ASKED, range(options.first, options.first + options.victims)
+        )
     ]
     rows: dict[str, dict[str, Counter[str]]] = {}
     with ProcessPoolExecutor(options.workers) as pool:

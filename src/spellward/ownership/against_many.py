@@ -96,7 +96,7 @@ def queries_needed(judged: Judged, alpha: float, seed: int) -> int | None:
     """
     victim, suspect, references, doubles = judged.seen
     cosines, weights = row_cosines(victim, references, suspect)
-    apart = list(others(references))
+    apart = others(references)
     left_out = [
         Likeness(weighted_mean(*row_cosines(victim, rest, one)), 0.0)
         for one, rest in zip(references, apart, strict=True)
