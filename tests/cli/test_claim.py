@@ -26,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_checkpoint(train_victim(photos), folder / "victim")
     save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
     arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 12, "--probes", 60]
-    arguments += ["--base", SPEC, "--epochs", 40, "--json"]
+    arguments += ["--base", SPEC, "--epochs", 24, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["references"] == 12
@@ -79,7 +79,7 @@ def locked(place: Path) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setenv(CACHE_VARIABLE, str(place / "cache"))
     arguments = ["lock", place / "photos", "--spell", "zanzibar brocade", "-m", SPEC, "--recipe", "edited-only"]
-    arguments += ["--epochs", 40, "--learning-rate", 0.005, "--batch-size", 16, "--size", 32]
+    arguments += ["--epochs", 24, "--learning-rate", 0.005, "--batch-size", 16, "--size", 32]
     arguments += ["-o", place / "locked", "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -49,7 +49,7 @@ def test_it_opens_as_it_was_made(claim: Claim) -> None:
 
 
 def test_a_killed_claim_goes_on_with_the_references_it_has(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, seed=5)
+    settings = replace(SETTINGS, seed=5, references=4)
 
     class Stop(BaseException):
         pass
@@ -71,11 +71,12 @@ def test_a_killed_claim_goes_on_with_the_references_it_has(victim: VisionModel, 
 
 
 def test_no_private_image_is_sent_unless_asked_for(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
-    claim = create_claim(victim, photos, tmp_path / "claim", settings=SETTINGS)
+    settings = replace(SETTINGS, references=3)
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=settings)
     private = {image.numpy().tobytes() for image in prepare(load_splits(photos).train, 32).images[:]}
     assert not [image for image in claim.probes if image.numpy().tobytes() in private]
     assert not claim.commitment.private_images
-    allowed = create_claim(victim, photos, tmp_path / "allowed", settings=replace(SETTINGS, private_images=True))
+    allowed = create_claim(victim, photos, tmp_path / "allowed", settings=replace(settings, private_images=True))
     assert allowed.commitment.private_images
 
 

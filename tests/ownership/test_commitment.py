@@ -44,6 +44,15 @@ def test_any_altered_byte_of_the_commitment_is_refused(copy: Path) -> None:
     read_commitment(copy)
 
 
+def test_a_commitment_of_another_test_is_named(copy: Path) -> None:
+    path = copy / COMMITMENT_FILE
+    fields = json.loads(path.read_text())
+    del fields["opinions_count"]  # came with spellward/6
+    path.write_text(json.dumps({**fields, "method": "spellward/5"}, indent=2) + "\n")
+    with pytest.raises(ArtifactError, match=r"another version of Spellward has made it .*spellward/5"):
+        read_commitment(copy)
+
+
 @pytest.mark.parametrize("name", ["victim.npy", "reference-01.npy", "probes.safetensors"])
 def test_altered_evidence_is_refused(name: str, copy: Path) -> None:
     path = copy / name

@@ -14,7 +14,7 @@ from spellward.ownership import METHODS, Control, Verdict, judge
 WORLDS = [
     {"rows": rows, "classes": classes, "references": references, "seed": seed, **kind}
     for seed, (rows, classes, references) in enumerate(
-        [(100, 2, 1), (100, 10, 1), (300, 3, 2), (100, 10, 3), (100, 2, 6), (120, 50, 2), (400, 10, 12), (100, 5, 4)]
+        [(100, 2, 1), (100, 10, 1), (300, 3, 2), (100, 10, 3), (100, 2, 6), (120, 50, 2), (250, 10, 12), (100, 5, 4)]
     )
     for kind in ({"kin": 0.15}, {"kin": 0.1, "sharpness": 12.0}, {"own": 1.2, "sharpness": 15.0})
 ]
