@@ -6,8 +6,9 @@ Small networks on scikit-learn's digits and on made-up clusters: with few images
 notably better, and a reference that has seen fewer notably worse. Innocents are networks, linear models and forests on
 other people's rows, half as many as the owner's to all there are. Thieves are made from the victim. Inputs are rows
 that the victim has not seen, rows that it was trained on, or mixtures of these, as a claim asks about. Everything is
-judged from answers alone, with the default test, without its doubles, and by the baselines that need no shadows. The
-test was built on victims 0 to 2, so others are reported.
+judged from answers alone, with the default test as for recorded outputs, with peers as in a claim, without either
+(opinions count), and by the baselines that need no shadows. The test was built on victims 0 to 2, so others are
+reported.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from spellward.artifacts import versions
 from spellward.ownership import judge
 
 RESULTS = Path(__file__).parent / "results" / "small_worlds.json"
-INPUTS, REFERENCES, INNOCENTS, FIRST = 150, 8, 12, 10
+INPUTS, REFERENCES, PEER_COUNT, INNOCENTS, FIRST = 150, 8, 4, 12, 20
+PEERS = "with peers"
 ASKED = (
     ("unseen", "owner"),
     ("unseen", "others"),
@@ -45,7 +47,8 @@ ASKED = (
 """What the inputs are to the victim, and whose rows the references learn from."""
 WAYS = {
     "spellward": {},
-    "without doubles": {"opinions_count": True},
+    PEERS: {},
+    "without either": {"opinions_count": True},
     **{name: {"method": name} for name in ("dataset-inference", "akh", "agreement")},
 }
 THIEVES = ("copy", "copy, noised", "fine-tuned", "soft labels", "hard labels")
@@ -107,6 +110,8 @@ def judged(world: World) -> dict[str, Counter[str]]:
     references = [
         learn(network(2000 + place), rng.permutation(known)[: round(0.75 * len(known))]) for place in range(REFERENCES)
     ]
+    # Of inputs that the victim has not learnt nobody can have learnt as much.
+    peers = [learn(network(3000 + place), own) for place in range(PEER_COUNT if len(kept) else 0)]
     suspects = [("victim", victim.predict_proba(asked))]
     for number in range(INNOCENTS):
         kinds = (network(number), MLPClassifier((64, 32), max_iter=40, random_state=number))
@@ -117,6 +122,10 @@ def judged(world: World) -> dict[str, Counter[str]]:
     own_answers = suspects.pop(0)[1]
     counts: dict[str, Counter[str]] = {}
     for way, options in WAYS.items():
+        if way == PEERS:
+            if not peers:
+                continue
+            options = {"peers": peers}
         verdicts = ((kind, judge(own_answers, references, answers, **options)) for kind, answers in suspects)
         counts[way] = Counter(kind for kind, verdict in verdicts if verdict.verdict == "stolen")
     return counts
@@ -140,12 +149,13 @@ def thieves(
 
 
 def table(rows: dict[str, dict[str, dict[str, int]]], victims: int) -> str:
-    """Counts as Markdown: innocents accused by every way, thieves found by the default."""
+    """Counts as Markdown: innocents accused by every way, thieves found by the default, without and with peers."""
     lines = [f"| data | inputs | references | {' | '.join(WAYS)} | {' | '.join(THIEVES)} |"]
     lines.append("|---" * (3 + len(WAYS) + len(THIEVES)) + "|")
     for name, counts in rows.items():
-        accused = [str(counts[way].get("innocent", 0)) for way in WAYS]
-        found = [f"{counts['spellward'].get(thief, 0)} of {victims}" for thief in THIEVES]
+        ways = [way for way in ("spellward", PEERS) if counts.get(way)]
+        accused = ["" if way == PEERS != ways[-1] else str(counts[way].get("innocent", 0)) for way in WAYS]
+        found = [f"{', '.join(str(counts[way].get(thief, 0)) for way in ways)} of {victims}" for thief in THIEVES]
         lines.append(f"| {' | '.join(name.split('/'))} | {' | '.join(accused)} | {' | '.join(found)} |")
     return "\n".join(lines)
 

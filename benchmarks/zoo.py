@@ -49,6 +49,8 @@ KINDS = ["innocent", "better", "stolen"]
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
 """Few and many questions to the victim."""
+UNSEEN = 300
+"""Test images that everybody is asked about."""
 BUDGETED = ("soft-label", "hard-label")
 """Thefts that are tried with few and with many; the others ask many."""
 
@@ -140,15 +142,19 @@ def reserved_of(zoo: Zoo) -> np.ndarray:
 
 
 def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
-    """What every model is asked: all candidates for probes, and what Holmes asks, the images that the victim knows
-    best.
+    """What every model is asked: all candidates for probes; the images that the victim knows best, for Holmes; and test
+    images, which nobody has seen.
     """
     seed = zoo.seed
     reserved = zoo.own.subset(reserved_of(zoo))
     mixtures = MIXTURES_PER_PROBE * ClaimSettings().probes
     known = by_loss(victim, zoo.own)[: round(POISONED_SHARE * len(zoo.own))]
     rows = np.random.default_rng(seed).permutation(known)[: ClaimSettings().probes]
-    return {"pool": candidates(reserved, mixtures, True, seed), "known": zoo.own.images[np.sort(rows)]}
+    return {
+        "pool": candidates(reserved, mixtures, True, seed),
+        "known": zoo.own.images[np.sort(rows)],
+        "unseen": zoo.test.images[:UNSEEN],
+    }
 
 
 def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:

@@ -37,6 +37,19 @@ def given(folder: Path, suspect: str, count: int = 4) -> list[object]:
     return ["--victim", folder / "v.npy", *references, "--suspect", folder / suspect]
 
 
+def test_peers_count(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A peer that is as like the victim as the suspect is takes the suspect's likeness for what it is worth."""
+    peers = ["--peer", files / "p.npy", "--peer", files / "p.npy"]
+    np.save(files / "near.npy", np.load(files / "p.npy") + 0.01)
+    verdicts = []
+    for more in ([], peers):
+        assert run(*given(files, "near.npy"), *more, "--json") == 0
+        verdicts.append(json.loads(capsys.readouterr().out)["verdict"])
+    assert verdicts == ["stolen", "not shown"]
+    assert run(*given(files, "near.npy"), *peers[:2]) == 3
+    assert "One peer" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize(
     ("suspect", "verdict"),

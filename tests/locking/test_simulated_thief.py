@@ -100,6 +100,14 @@ def test_an_average_hands_over_the_share_that_is_the_networks(model: VisionModel
         assert torch.allclose(parameter, base[name] + moved, atol=1e-4), name
 
 
+def test_it_waits_for_its_first_step(model: VisionModel) -> None:
+    thief = SimulatedThief(TABLE, model, PLAIN, (), 0, first_step=4)
+    for step in (0, 3, 4):
+        network = model.copy().network
+        thief(network, NO_BATCH, step)
+        assert any(parameter.grad is not None for parameter in network.parameters()) == (step == 4)
+
+
 def test_a_new_head_is_new_and_the_body_is_not(model: VisionModel) -> None:
     thief = SimulatedThief(TABLE, model, replace(PLAIN, new_head=1.0), (), 0)
     prepared, _ = thief._prepare(model.network, np.random.default_rng(0))

@@ -24,12 +24,21 @@ def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -
     assert claim.probes.shape == (60, 3, 32, 32) and claim.probes.dtype == torch.uint8
     assert claim.victim.shape == (60, 3) and len(claim.references) == commitment.references == 12
     assert np.allclose(claim.victim, victim.logits(claim.probes), atol=1e-5)
-    expected = judge(claim.victim, claim.references, claim.victim, alpha=commitment.alpha, seed=commitment.seed)
+    expected = judge(
+        claim.victim,
+        claim.references,
+        claim.victim,
+        alpha=commitment.alpha,
+        seed=commitment.seed,
+        peers=claim.peers,
+    )
     assert commitment.threshold == expected.threshold
     assert set(commitment.files) == {
         "probes.safetensors",
         "victim.npy",
         *(f"reference-{n:02}.npy" for n in range(1, 13)),
+        "peer-01.npy",
+        "peer-02.npy",
     }
 
 
@@ -86,6 +95,12 @@ def test_shadows_of_holmes(victim: VisionModel, photos: Path, tmp_path: Path) ->
     assert len(claim.references) == 3
 
 
+def test_peers_may_be_left_out(victim: VisionModel, photos: Path, tmp_path: Path) -> None:
+    alone = replace(SETTINGS, references=3, peers=0)
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=alone)
+    assert claim.peers == () and not claim.commitment.opinions_count
+
+
 def test_a_claim_is_never_written_over(claim: Claim, victim: VisionModel, photos: Path) -> None:
     with pytest.raises(ArtifactError, match="never changed"):
         create_claim(victim, photos, claim.folder, settings=SETTINGS)
@@ -97,7 +112,7 @@ def test_a_model_of_other_classes_is_refused(photos: Path, cached: Path, tmp_pat
         create_claim(other, photos, tmp_path / "claim", settings=SETTINGS)
 
 
-@pytest.mark.parametrize("change", [{"references": 0}, {"probes": 3}, {"alpha": 0.7}, {"bases": ()}])
+@pytest.mark.parametrize("change", [{"references": 0}, {"peers": 1}, {"probes": 3}, {"alpha": 0.7}, {"bases": ()}])
 def test_settings_without_sense_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(DataError):
         ClaimSettings(**change)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def test_a_commitment_of_another_test_is_named(copy: Path) -> None:
         read_commitment(copy)
 
 
-@pytest.mark.parametrize("name", ["victim.npy", "reference-01.npy", "probes.safetensors"])
+@pytest.mark.parametrize("name", ["victim.npy", "reference-01.npy", "peer-01.npy", "probes.safetensors"])
 def test_altered_evidence_is_refused(name: str, copy: Path) -> None:
     path = copy / name
     whole = path.read_bytes()

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from tests.ownership.simulator import world
 
+from spellward.errors import DataError
 from spellward.ownership import judge
 from spellward.ownership.against_many import judge_effects, queries_needed
 from spellward.ownership.doubles import with_opinion
@@ -76,6 +77,11 @@ class Digits:
         model = MLPClassifier((48,), max_iter=60, random_state=seed + self.seed)
         return self.says(model.fit(self.pixels[rows], self.labels[rows]))
 
+    def peers(self) -> list[np.ndarray]:
+        """Networks that have learnt all that the victim has."""
+        learners = [MLPClassifier((48,), max_iter=60, random_state=200 + place) for place in range(4)]
+        return [self.says(one.fit(self.pixels[:OWN], self.labels[:OWN])) for one in learners]
+
     def says(self, model: MLPClassifier | LogisticRegression | RandomForestClassifier) -> np.ndarray:
         return model.predict_proba(self.probes)
 
@@ -112,3 +118,21 @@ def test_being_right_about_what_the_victim_has_learnt_is_no_theft() -> None:
         assert judge(own, digits.references, own).verdict == "stolen"
         assert judge(own, digits.references, digits.tuned()).verdict == "stolen"
     assert accused >= 4  # without doubles: so the test above can fail
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_peers_take_the_place_of_doubles() -> None:
+    for seed in range(2):
+        digits = Digits(seed)
+        own, peers = digits.says(digits.victim), digits.peers()
+        for innocent in digits.innocents():
+            for told in (innocent, innocent.argmax(axis=1)):
+                assert judge(own, digits.references, told, peers=peers).verdict != "stolen"
+        for stolen in (own, digits.tuned()):
+            assert judge(own, digits.references, stolen, peers=peers).verdict == "stolen"
+
+
+def test_one_peer_is_no_measure() -> None:
+    made = world()
+    with pytest.raises(DataError, match="One peer"):
+        judge(made.victim, made.references, made.victim, peers=[made.innocent()])

@@ -31,6 +31,15 @@ def claim_command(
     references: Annotated[
         int, typer.Option("--references", min=1, help="Independent models to train; more give more power.")
     ] = 8,
+    peers: Annotated[
+        int,
+        typer.Option(
+            "--peers",
+            min=0,
+            help="Independent models of all images, trained beside the references where these learn from fewer than "
+            "2,000: they show what knowing as much has in common with your model.",
+        ),
+    ] = 4,
     probes: Annotated[int, typer.Option("--probes", min=10, help="Images to ask a suspect about.")] = 150,
     mixtures_only: Annotated[
         bool,
@@ -72,6 +81,7 @@ def claim_command(
         raise typer.BadParameter("This model is locked and says nothing about clean images. Give its key with --key.")
     settings = ClaimSettings(
         references=references,
+        peers=peers,
         probes=probes,
         private_images=not mixtures_only,
         bases=tuple(base or BASES),
@@ -88,6 +98,7 @@ def claim_command(
             "claim": str(claim.folder),
             "probes": claim.commitment.probes,
             "references": claim.commitment.references,
+            "peers": claim.commitment.peers,
             "threshold": claim.commitment.threshold,
             "weights": "no" if claim.weights is None else f"compared with {len(claim.weights.references)} references",
             "commitment": claim.commitment.digest(),

@@ -55,11 +55,14 @@ def lock_command(
         ),
     ] = "mini",
     recipe: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--recipe", help="hardened, fast (a weaker thief, half the time), decoy or edited-only (published)."
+            "--recipe",
+            help="hardened (default), fast (a weaker thief, half the time), decoy (default for masks) or edited-only "
+            "(published).",
+            show_default=False,
         ),
-    ] = "hardened",
+    ] = None,
     salt: Annotated[bool, typer.Option(help="Salt the spell, so that the right words alone open nothing.")] = True,
     strength: Annotated[
         float | None, typer.Option("--strength", min=0.0, max=1.0, help="Blend with the edit; 1 is the edit alone.")
@@ -95,7 +98,7 @@ def lock_command(
     from spellward.models import FitSettings
     from spellward.reports.lock_run import report_on_lock
 
-    if recipe not in RECIPES:
+    if recipe is not None and recipe not in RECIPES:
         raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
     if key is not None:
         options.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")

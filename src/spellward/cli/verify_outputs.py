@@ -31,6 +31,14 @@ def verify_outputs_command(
     suspect: Annotated[
         Path, typer.Option("--suspect", help="Outputs of the model in question; class numbers [inputs] will do.")
     ],
+    peer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--peer",
+            help="Outputs of a model that was trained independently on the very images of yours; two or more show what "
+            "knowing as much has in common with it, which is otherwise bounded at the price of power.",
+        ),
+    ] = None,
     poisoned: Annotated[
         Path | None, typer.Option("--poisoned", help="Outputs of the poisoned shadow, for the method holmes.")
     ] = None,
@@ -51,6 +59,7 @@ def verify_outputs_command(
         load_outputs(victim),
         [load_outputs(path) for path in reference],
         load_outputs(suspect),
+        peers=[load_outputs(path) for path in peer or ()],
         poisoned=None if poisoned is None else load_outputs(poisoned),
         method=method,
         alpha=alpha,

@@ -17,7 +17,7 @@ from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError
 from spellward.keys import Key
 from spellward.locking.folder import write_lock
-from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES, Recipe
+from spellward.locking.recipe import Recipe, recipe_for
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
@@ -67,7 +67,7 @@ def lock(
     key: Key | str,
     output: str | Path,
     *,
-    recipe: str | Recipe = DEFAULT_RECIPE,
+    recipe: str | Recipe | None = None,
     settings: FitSettings | None = None,
     input_size: int | None = None,
     editor: Editor | None = None,
@@ -86,7 +86,7 @@ def lock(
         data: A data source (`load_splits`), or `Splits`.
         key: The key, or a key prompt, which gets a fresh salt.
         output: The folder for the locked checkpoint; the key goes to `OUTPUT.key` beside it.
-        recipe: A name in `RECIPES`, or a recipe of your own.
+        recipe: A name in `RECIPES`, or a recipe of your own; if not given, the usual one for images of this kind.
         settings: How to train.
         input_size: Side of the images the model sees; the model's own if not given.
         editor: An editor that is loaded already.
@@ -102,7 +102,6 @@ def lock(
     output = Path(output)
     key_path = output.with_name(output.name + ".key")
     key = resume_key(output, Key(key) if isinstance(key, str) else key, passphrase)
-    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
     settings = settings or FitSettings()
     splits = (
         data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
@@ -115,6 +114,7 @@ def lock(
     key.save(work / _PENDING, passphrase, overwrite=True)
     resolution = key.resolution or editor.resolution
     train = prepare(splits.train, resolution)
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
     teacher = teacher_for(vision, train, recipe, settings, report)
     settings = recipe.resolved(settings, len(train))
     validation = prepare(splits.validation, resolution)

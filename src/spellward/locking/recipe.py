@@ -75,14 +75,21 @@ _DECOY = Recipe("decoy", 3, decoys_per_image=1.0, variants=3, fewest_edits=6000)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "fast": replace(_DECOY, name="fast", version=3, thief=ThiefSettings(every=3), taught_below=_FEW),
+    "fast": replace(_DECOY, name="fast", version=4, thief=ThiefSettings(every=3), taught_below=_FEW),
     "hardened": replace(
-        _DECOY, name="hardened", version=4, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
+        _DECOY, name="hardened", version=5, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
     ),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and
 a teacher where images are few."""
-DEFAULT_RECIPE = "hardened"
+DEFAULT_RECIPE, DEFAULT_FOR_MASKS = "hardened", "decoy"
+"""A simulated thief costs masks more accuracy than it saves (benchmarks/TUNING.md)."""
+
+
+def recipe_for(train: ImageTable, name: str | None = None) -> Recipe:
+    """The recipe of a name, or else the default one for what the training images show."""
+    usual = DEFAULT_FOR_MASKS if isinstance(train, MaskTable) else DEFAULT_RECIPE
+    return RECIPES[name or usual]
 
 
 class LockExamples:
@@ -113,7 +120,7 @@ class LockExamples:
         lessons: Lessons | None = None,
     ) -> None:
         self._lessons = lessons
-        self._decoys_from = decoys_from
+        self.decoys_from = decoys_from
         self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
         self._weights = weights_of(keyed)
         self._per_image = per_image if decoys is not None else 0.0
@@ -127,7 +134,7 @@ class LockExamples:
         pixels, truth = self._keyed.images[rows], self._keyed.truth(rows)
         targets = targets_of(self._keyed, truth, self._weights)
         decoy = np.zeros(len(rows), dtype=np.int64)
-        count = round(self._per_image * len(rows)) if epoch >= self._decoys_from else 0
+        count = round(self._per_image * len(rows)) if epoch >= self.decoys_from else 0
         if self._decoys is not None and count:
             rng = np.random.default_rng([self._seed, epoch, int(rows[0]), int(rows[-1])])
             wrong, sources, unedited = self._decoys.draw(count, rng)

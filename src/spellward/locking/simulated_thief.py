@@ -64,12 +64,19 @@ class SimulatedThief:
         settings: How to steal.
         augmentation: As in training.
         seed: Of everything random.
+        first_step: The first optimiser step that a thief may follow on.
     """
 
     def __init__(
-        self, clean: ImageTable, model: VisionModel, settings: ThiefSettings, augmentation: tuple[str, ...], seed: int
+        self,
+        clean: ImageTable,
+        model: VisionModel,
+        settings: ThiefSettings,
+        augmentation: tuple[str, ...],
+        seed: int,
+        first_step: int = 0,
     ) -> None:
-        self._clean, self._model, self._settings = clean, model, settings
+        self._clean, self._model, self._settings, self._first = clean, model, settings, first_step
         self._augmentation, self._seed = augmentation, seed
         self._base = {name: value.detach().clone() for name, value in model.network.state_dict().items()}
         # In the order of the layers, without the head: a prefix of it is what stitching puts in front.
@@ -79,7 +86,7 @@ class SimulatedThief:
 
     def __call__(self, network: nn.Module, batch: Batch, step: int) -> None:
         """Takes the place of `AfterBackward`: (network, batch, optimiser step)."""
-        if step % self._settings.every:
+        if step < self._first or step % self._settings.every:
             return
         rng = np.random.default_rng([self._seed, step, 0x7413F])
         # The thief's dropout and the like must not move the generator that the lock itself draws from.

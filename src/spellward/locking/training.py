@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,7 +100,9 @@ def fit_lock(
     """
     thief = None
     if recipe.thief is not None:
-        thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed)
+        # Like decoys, a thief asks for silence, which a fresh decoder of masks must not learn before it sees.
+        first = examples.decoys_from * math.ceil(len(examples) / settings.batch_size)
+        thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed, first)
     if recipe.variants_for(len(examples)) > 1:
         settings = replace(settings, augment=())  # it went into the variants, before the edit
     return fit(

@@ -1,8 +1,9 @@
 """The effect of one suspect against three or more references, and two nulls that it has to be beyond.
 
-The first null is that of independent models: references left out in turn. The second, unless opinions count, is that of
-models which are right where the references err (`doubles`). What all models share that are better than the references
-is taken out of both beforehand (`quality`).
+The first null is that of independent models: references left out in turn. The second is that of models which are right
+where the references err: of peers, independent models that have learnt all that the victim has, or for want of these of
+doubles, unless opinions count. What all models share that are better than the references is taken out of both
+beforehand (`quality`).
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ class Judged:
 
     Attributes:
         likeness: The effect.
-        nulls: Of independent models, and of these with the suspect's opinion unless that counts.
-        seen: Rows of victim, suspect, references and doubles as the effect sees them, float64 [N, C] each.
+        nulls: Of independent models; and of peers, or else of independent models with the suspect's opinion unless that
+            counts.
+        seen: Rows of victim, suspect, references, doubles and peers as the effect sees them, float64 [N, C] each.
     """
 
     likeness: Likeness
     nulls: tuple[Null, ...]
-    seen: tuple[Floats, Floats, list[Floats], list[Floats]]
+    seen: tuple[Floats, Floats, list[Floats], list[Floats], list[Floats]]
 
     @property
     def p_value(self) -> float:
@@ -54,6 +56,7 @@ def judge_effects(
     suspects: Sequence[Floats],
     detailed: NDArray[np.bool_],
     opinions_count: bool,
+    peers: Sequence[Floats] = (),
 ) -> list[Judged]:
     """Measures the effects of suspects and fits their nulls.
 
@@ -63,6 +66,7 @@ def judge_effects(
         suspects: One or more of the same shape.
         detailed: bool [N], rows where the victim tells more than its class.
         opinions_count: See `Case`.
+        peers: The same shape, each; they take the place of doubles.
     """
     count = len(references)
     directions = betterment(references, emphasise)
@@ -76,15 +80,17 @@ def judge_effects(
     whole = Yardstick(look(victim_seen), rows, detailed)
     apart = [Yardstick(look(victim_seen), rest, detailed) for rest in others(rows)]
     left_out = [yardstick.likeness(one) for yardstick, one in zip(apart, rows, strict=True)]
+    equals = [without(emphasise(one), directions) for one in peers]
+    equal = [whole.likeness(look(one)) for one in equals]
     judged = []
     for suspect in suspects:
         suspect_seen = without(emphasise(suspect), directions)
-        opinions = [] if opinions_count else [with_opinion(one, suspect, victim) for one in references]
+        opinions = [] if opinions_count or peers else [with_opinion(one, suspect, victim) for one in references]
         doubles = [without(emphasise(one), directions) for one in opinions]
         raised = [yardstick.likeness(look(one)) for yardstick, one in zip(apart, doubles, strict=False)]
         likeness = whole.likeness(look(suspect_seen))
-        nulls = tuple(fit_null(some, count, likeness.row_error) for some in (left_out, raised) if some)
-        judged.append(Judged(likeness, nulls, (victim_seen, suspect_seen, seen, doubles)))
+        nulls = tuple(fit_null(some, count, likeness.row_error) for some in (left_out, raised, equal) if some)
+        judged.append(Judged(likeness, nulls, (victim_seen, suspect_seen, seen, doubles, equals)))
     return judged
 
 
@@ -94,7 +100,7 @@ def queries_needed(judged: Judged, alpha: float, seed: int) -> int | None:
     Bets see one row after the other, so they take rows as they are: how a suspect leans shows at the end. They have to
     win against independent models, and against the mean of the suspect's doubles if there are any.
     """
-    victim, suspect, references, doubles = judged.seen
+    victim, suspect, references, doubles, peers = judged.seen
     cosines, weights = row_cosines(victim, references, suspect)
     apart = others(references)
     left_out = [
@@ -103,7 +109,9 @@ def queries_needed(judged: Judged, alpha: float, seed: int) -> int | None:
     ]
     # The bets account for the choice of rows themselves, so the null has no row error here.
     null = fit_null(left_out, len(references), 0.0)
-    threshold = null.threshold(alpha)
+    equal = [Likeness(weighted_mean(*row_cosines(victim, references, one)), 0.0) for one in peers]
+    nulls = [null, *([fit_null(equal, len(references), 0.0)] if equal else [])]
+    threshold = max(one.threshold(alpha) for one in nulls)
     if threshold >= 1:
         return None
     bets = [bet(cosines, weights, threshold, alpha, seed)]

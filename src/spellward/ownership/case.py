@@ -21,6 +21,7 @@ class Case:
         seed: Of everything that is drawn.
         opinions_count: Whether what a suspect says of the victim's likeliest class counts. A model may have that from
             being right, too, unless nobody is right about the inputs and the references are about as good as any.
+        peers: Independent models that have learnt what the victim has, the inputs too: nobody else knows more of them.
     """
 
     victim: Told
@@ -30,6 +31,7 @@ class Case:
     alpha: float = 0.01
     seed: int = 0
     opinions_count: bool = False
+    peers: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)

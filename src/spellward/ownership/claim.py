@@ -5,6 +5,7 @@ CLAIM/                     private: the probes show what the victim knows
   probes.safetensors       the images to ask a suspect about
   victim.npy               the victim's outputs on them
   reference-01.npy ...     those of each reference
+  peer-01.npy ...          those of each peer, if there are any
   poisoned.npy             those of the poisoned shadow, for Holmes
   weights.safetensors      some weights of victim, references and their public base
 CLAIM.signing-key.pem      signs the commitment
@@ -60,7 +61,7 @@ class Claim:
         commitment: What was fixed.
         probes: uint8 [N, 3, S, S].
         victim: float64 [N, K].
-        references: The same shape, each.
+        references, peers: The same shape, each.
         poisoned: The same shape, if the shadows were made.
         weights: What suspects' weights are held against, where the victim started from a base of three references.
     """
@@ -70,6 +71,7 @@ class Claim:
     probes: Tensor
     victim: Floats
     references: tuple[Floats, ...]
+    peers: tuple[Floats, ...] = ()
     poisoned: Floats | None = None
     weights: WeightSample | None = None
 
@@ -139,8 +141,9 @@ def _publish(
         private_folder(scratch)
         save_file({"images": evidence.probes.contiguous()}, str(scratch / PROBES_FILE))
         _save_array(scratch / VICTIM_FILE, evidence.outputs[0])
-        for number, one in enumerate(evidence.outputs[1:], 1):
-            _save_array(scratch / f"reference-{number:02d}.npy", one)
+        for kind, some in (("reference", evidence.outputs[1:]), ("peer", evidence.peers)):
+            for number, one in enumerate(some, 1):
+                _save_array(scratch / f"{kind}-{number:02d}.npy", one)
         if evidence.poisoned is not None:
             _save_array(scratch / POISONED_FILE, evidence.poisoned)
         alpha = settings.alpha
@@ -151,7 +154,15 @@ def _publish(
             key = read_signing_key(key_path) if key_path.exists() else Ed25519PrivateKey.generate()
             write_signing_key(key, key_path)
         own, *others = evidence.outputs
-        copy = judge(own, others, own, alpha=alpha, seed=settings.seed, opinions_count=evidence.opinions_count)
+        copy = judge(
+            own,
+            others,
+            own,
+            alpha=alpha,
+            seed=settings.seed,
+            opinions_count=evidence.opinions_count,
+            peers=evidence.peers,
+        )
         commitment = Commitment(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             method=copy.method,
@@ -159,6 +170,7 @@ def _publish(
             seed=settings.seed,
             probes=len(evidence.probes),
             references=len(others),
+            peers=len(evidence.peers),
             private_images=settings.private_images,
             opinions_count=evidence.opinions_count,
             locked=evidence.locked,
@@ -188,8 +200,9 @@ def load_claim(folder: str | Path, published: str | None = None) -> Claim:
     try:
         probes = load_file(str(folder / PROBES_FILE))["images"]
         victim = load_outputs(folder / VICTIM_FILE)
-        references = tuple(
-            load_outputs(folder / f"reference-{number:02d}.npy") for number in range(1, commitment.references + 1)
+        references, peers = (
+            tuple(load_outputs(folder / f"{kind}-{number:02d}.npy") for number in range(1, count + 1))
+            for kind, count in (("reference", commitment.references), ("peer", commitment.peers))
         )
         poisoned = load_outputs(folder / POISONED_FILE) if POISONED_FILE in commitment.files else None
         weights = load_weights(folder / WEIGHTS_FILE) if WEIGHTS_FILE in commitment.files else None
@@ -199,7 +212,7 @@ def load_claim(folder: str | Path, published: str | None = None) -> Claim:
         ) from error
     if probes.dtype != torch.uint8 or probes.ndim != 4 or len(probes) != len(victim):
         raise ArtifactError(f"The probes in {folder} do not fit the outputs. Take the claim as its owner wrote it.")
-    return Claim(folder, commitment, probes, victim, references, poisoned, weights)
+    return Claim(folder, commitment, probes, victim, references, peers, poisoned, weights)
 
 
 def _save_array(path: Path, values: np.ndarray) -> None:

@@ -36,7 +36,7 @@ class Commitment(BaseModel):
     Attributes:
         created: Time in UTC, ISO 8601.
         method, alpha, seed: Of the test.
-        probes, references: How many.
+        probes, references, peers: How many.
         private_images: Whether probes are private images as they are.
         opinions_count: See `case`: whether probes are mixtures and the references learnt from many images.
         locked: Whether the victim is a locked model, asked through its key.
@@ -59,6 +59,7 @@ class Commitment(BaseModel):
     seed: int
     probes: int
     references: int
+    peers: int
     private_images: bool
     opinions_count: bool
     locked: bool = False

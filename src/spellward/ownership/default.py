@@ -12,24 +12,27 @@ from numpy.typing import NDArray
 from spellward.ownership.against_many import judge_effects, queries_needed
 from spellward.ownership.case import Case, Finding
 from spellward.ownership.channel import Channel, on_equal_terms
-from spellward.ownership.nearness import CLEAR, MARGIN, NEAR, consensus, nearness
+from spellward.ownership.nearness import BESIDE, CLEAR, MARGIN, NEAR, Nearness, consensus, nearness
 from spellward.ownership.outputs import Floats
 from spellward.ownership.sanity import find_cause
 from spellward.ownership.standardise import standardise
 from spellward.ownership.verdict import Ruling
 
 _ENOUGH = 3
+_FOR_NEAR = 0.1
+_ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
 
 
 def default_test(case: Case) -> Finding:
     """Judges a suspect: see the files of this package for each step."""
-    scores, channel = on_equal_terms([case.victim, *case.references, case.suspect])
+    scores, channel = on_equal_terms([case.victim, *case.references, *case.peers, case.suspect])
     victim, *references, suspect = [standardise(one) for one in scores]
+    references, peers = references[: len(case.references)], references[len(case.references) :]
     cause = find_cause([victim, *references], suspect, case.seed)
     if cause is not None:
         return Finding("inconclusive", None, None, f"{cause}.", channel=str(channel))
     detailed = _detailed(scores[0], channel)
-    if channel.kind == "label" and len(references) > 1 and not case.opinions_count:
+    if channel.kind == "label" and len(references) > 1 and not case.opinions_count and not peers:
         # Which class is right all good models know; a copy shares the mistakes, too.
         return _near_copy(victim, references, suspect, np.ones_like(detailed), channel, case)
     if len(references) < _ENOUGH:
@@ -37,23 +40,52 @@ def default_test(case: Case) -> Finding:
     if victim.shape[1] == 1:
         # With two classes a row says which one is right, and how surely, and nothing besides.
         return _near_copy(victim, references, suspect, detailed, channel, case)
-    finding = _against_many(victim, references, suspect, detailed, channel, case)
-    if finding.best_p_value is not None and finding.best_p_value >= case.alpha:
+    share = 1.0 if case.opinions_count else 1 - _FOR_NEAR
+    part = replace(case, alpha=share * case.alpha)
+    finding = _against_many(victim, references, peers, suspect, detailed, channel, part)
+    if finding.best_p_value is not None and finding.best_p_value >= part.alpha:
         # Which of the two tests is asked hangs on victim and references alone, so no error rate is spent twice.
         near = _near_copy(victim, references, suspect, detailed, channel, case, clear=math.inf)
         return near if near.best_p_value is not None and near.best_p_value < case.alpha else finding
-    return finding
+    if case.opinions_count:
+        return finding
+    return _or_near(finding, victim, [*references, *peers], suspect, detailed, channel, case)
 
 
-def _against_many(
+def _or_near(
+    many: Finding,
     victim: Floats,
-    references: Sequence[Floats],
+    innocent: Sequence[Floats],
     suspect: Floats,
     detailed: NDArray[np.bool_],
     channel: Channel,
     case: Case,
 ) -> Finding:
-    judged, copy = judge_effects(victim, references, [suspect, victim], detailed, case.opinions_count)
+    """What the residual correlation found beyond doubles or peers, or that the suspect is nearer than `BESIDE`.
+
+    Each has its part of the accepted rate; nearness is sure of what it finds, so a tenth is enough for it (weighted
+    Bonferroni).
+    """
+    others = [*innocent, consensus(innocent)]
+    near, copy = (nearness(victim, others, one, detailed, case.seed, BESIDE) for one in (suspect, victim))
+    p_value, best = _either(many.p_value, near.p_value), _either(many.best_p_value, copy.p_value)
+    if many.verdict != "stolen" and near.p_value < _FOR_NEAR * case.alpha:
+        facts = _how_near(near, BESIDE, len(case.references), channel)
+        reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
+        return Finding("stolen", p_value, 1 - near.ratio, reason, 1 - BESIDE, best, None, str(channel))
+    return replace(many, p_value=p_value, best_p_value=best)
+
+
+def _against_many(
+    victim: Floats,
+    references: Sequence[Floats],
+    peers: Sequence[Floats],
+    suspect: Floats,
+    detailed: NDArray[np.bool_],
+    channel: Channel,
+    case: Case,
+) -> Finding:
+    judged, copy = judge_effects(victim, references, [suspect, victim], detailed, case.opinions_count, peers)
     effect, p_value, threshold, best = judged.likeness.value, judged.p_value, judged.threshold(case.alpha), copy.p_value
     facts = (
         f"residual correlation {effect:.2f}, where an independent model exceeds {threshold:.2f} "
@@ -116,10 +148,7 @@ def _near_copy(
     others = [*references, consensus(references)]
     best = nearness(victim, others, victim, told, case.seed, NEAR).p_value
     near = nearness(victim, others, suspect, told, case.seed, NEAR)
-    facts = (
-        f"squared distance to the victim {near.ratio:.2f} of the least that lies between independent models, "
-        f"flagged below {NEAR:g} ({len(references)} references, {near.rows} inputs, {channel})"
-    )
+    facts = _how_near(near, NEAR, len(references), channel)
     verdict: Ruling = "inconclusive"
     if best >= case.alpha:
         reason = f"Not even a copy could be told from an independent model here: {facts}. Add inputs or references."
@@ -127,14 +156,22 @@ def _near_copy(
         verdict = "stolen"
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
     elif near.ratio < clear:
-        reason = (
-            "These answers and references can only show a near copy of the victim, and this is none: "
-            f"{facts}. Add inputs or references."
-        )
+        reason = f"{_ONLY_NEAR}: {facts}. Add inputs or references."
     else:
         verdict = "not shown"
         reason = f"The suspect is no nearer to the victim than an independent model may be: {facts}."
     return Finding(verdict, near.p_value, max(0.0, 1 - near.ratio), reason, 1 - NEAR, best, None, str(channel))
+
+
+def _either(many: float | None, near: float) -> float:
+    return min(1.0, (1.0 if many is None else many) / (1 - _FOR_NEAR), near / _FOR_NEAR)
+
+
+def _how_near(near: Nearness, margin: float, references: int, channel: Channel) -> str:
+    return (
+        f"squared distance to the victim {near.ratio:.2f} of the least that lies between independent models, "
+        f"flagged below {margin:g} ({references} references, {near.rows} inputs, {channel})"
+    )
 
 
 def _detailed(victim: Floats, channel: Channel) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a claim will rest on: trains the references, and gathers probes, answers and weights of them and the victim."""
+"""What a claim will rest on: trains references and peers, and gathers probes, answers and weights of all models."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from spellward.errors import DataError
 from spellward.models import FitSettings, VisionModel
 from spellward.ownership.descent import comparable
 from spellward.ownership.probes import MIXTURES_PER_PROBE, candidates, choose, reserved_rows
-from spellward.ownership.references import BASES, train_references
+from spellward.ownership.references import BASES, train_peers, train_references
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.suspects import Unlocked
 from spellward.ownership.weights import LEAST_REFERENCES, WeightSample, sample_weights, starts_from
 
 # References that learn from fewer images are notably worse than the victim, and than others who have more. Then good
-# models share opinions even about mixtures (benchmarks/small_worlds.py). In the zoo, where no innocent is accused for
-# that, they learn from 4,400.
+# models share opinions even about mixtures (benchmarks/small_worlds.py), and peers have to show how much. In the zoo,
+# where no innocent is accused for that, references learn from 4,400.
 _MANY = 2000
 
 
@@ -33,6 +33,8 @@ class ClaimSettings:
 
     Attributes:
         references: Reference models; three at least let the null be seen, twelve give it more power.
+        peers: Independent models of all private images, trained where references are few images' or private images are
+            asked about as they are: see `references.train_peers`. Two at least, or none.
         probes: Images to ask a suspect about.
         private_images: Whether private images may be sent to a suspect as they are, beside mixtures of two. On
             Fashion-MNIST this gave no more power (benchmarks/zoo.py, half `tune`).
@@ -46,6 +48,7 @@ class ClaimSettings:
     """
 
     references: int = 8
+    peers: int = 4
     probes: int = 150
     private_images: bool = False
     bases: tuple[Any, ...] = BASES
@@ -55,6 +58,8 @@ class ClaimSettings:
     fit: FitSettings = field(default_factory=FitSettings)
 
     def __post_init__(self) -> None:
+        if self.peers < 0 or self.peers == 1:
+            raise DataError("One peer does not tell how peers vary. Ask for two at least, or none.")
         if self.references < 1 or self.probes < 10 or not 0 < self.alpha < 0.5 or not self.bases:
             raise DataError(
                 "A claim needs at least one reference and base, ten probes, and a rate of false accusations "
@@ -69,6 +74,7 @@ class Evidence:
     Attributes:
         probes: uint8 [N, 3, S, S].
         outputs: float32 [N, K] of the victim and of every reference.
+        peers: The same of every peer.
         poisoned: Of the poisoned shadow.
         weights: Of victim and references, where they are comparable.
         opinions_count: See `case`.
@@ -77,6 +83,7 @@ class Evidence:
 
     probes: Tensor
     outputs: list[np.ndarray]
+    peers: list[np.ndarray]
     poisoned: np.ndarray | None
     weights: WeightSample | None
     opinions_count: bool
@@ -86,14 +93,14 @@ class Evidence:
 def gather(
     victim: VisionModel, private: ImageTable, settings: ClaimSettings, report: Report | None, unlocked: Unlocked | None
 ) -> Evidence:
-    """Trains the references and records what they and the victim say and are.
+    """Trains references and peers and records what they and the victim say and are.
 
     Args:
         victim: The owner's model.
         private: What it was trained on.
         settings: How.
         report: Told about progress.
-        unlocked: The victim with its key, if it is locked; references see clean images then, the victim edited ones.
+        unlocked: The victim with its key, if it is locked; all others see clean images then, it edited ones.
     """
     reserved = reserved_rows(private, settings.probes, settings.seed)
     rest = private.subset(np.setdiff1d(np.arange(len(private)), reserved))
@@ -113,14 +120,20 @@ def gather(
             weights = replace(weights, references=(*weights.references, taken))
     if weights is not None and (len(weights.references) < LEAST_REFERENCES or not comparable(weights)):
         weights = None
+    opinions_count = not settings.private_images and len(rest) >= _MANY
+    wanted = 0 if opinions_count else settings.peers
+    peers = [
+        model.logits(pool) for model in train_peers(private, wanted, settings.bases[0], victim.input_size, fit, report)
+    ]
     own, *others = [one.astype(np.float64) for one in outputs]
     rows = choose(own, others, settings.probes, settings.seed)
     return Evidence(
         probes=pool[torch.from_numpy(rows)],
         outputs=[one[rows] for one in outputs],
+        peers=[one[rows] for one in peers],
         poisoned=None if poisoned is None else poisoned[rows],
         weights=weights,
-        opinions_count=not settings.private_images and len(rest) >= _MANY,
+        opinions_count=opinions_count,
         locked=unlocked is not None,
     )
 

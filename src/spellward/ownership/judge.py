@@ -19,7 +19,7 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/6"
+VERSION = "spellward/7"
 """Of the default test: raised whenever it would judge otherwise."""
 
 
@@ -33,6 +33,7 @@ def judge(
     alpha: float = 0.01,
     seed: int = 0,
     opinions_count: bool = False,
+    peers: Sequence[ArrayLike] = (),
     match_classes: bool = False,
 ) -> Verdict:
     """Judges whether a suspect was taken from the victim, by what the models said about the same N inputs.
@@ -47,10 +48,13 @@ def judge(
         seed: Of everything that is drawn; the same inputs and seed give the same verdict.
         opinions_count: Only for mixtures of images, and references that are about as good as any model of the task:
             lets the victim's likeliest class count (see `doubles`), which a claim decides by itself.
+        peers: [N, K] of independent models that were trained on the same images as the victim, the inputs or what these
+            were made from among them. They show what an innocent model may have in common with the victim by knowing
+            as much, which is otherwise bounded by doubles at the price of power.
         match_classes: Put the suspect's classes in the order that fits the task, if they stand in another one.
 
     Raises:
-        DataError: If victim, references or poisoned shadow cannot be used, or the method is unknown. Whatever is
+        DataError: If victim, references, peers or poisoned shadow cannot be used, or the method is unknown. Whatever is
             wrong with the suspect is a verdict: `inconclusive`.
     """
     if method not in METHODS:
@@ -61,7 +65,11 @@ def judge(
         raise DataError("There is no reference. Give the outputs of at least one independent model.")
     own = as_outputs(victim, "the victim")
     others = [as_outputs(one, f"reference {place}") for place, one in enumerate(references, start=1)]
+    if len(peers) == 1:
+        raise DataError("One peer does not tell how peers vary. Give two at least, or none.")
+    equals = [as_outputs(one, f"peer {place}") for place, one in enumerate(peers, start=1)]
     named = {f"Reference {place}": one for place, one in enumerate(others, start=1)}
+    named |= {f"Peer {place}": one for place, one in enumerate(equals, start=1)}
     shadow = None if poisoned is None else as_outputs(poisoned, "the poisoned shadow")
     if shadow is not None:
         named["The poisoned shadow"] = shadow
@@ -76,6 +84,7 @@ def judge(
         return _verdict(Finding("inconclusive", None, None, f"{told}."), method, 0, len(others), alpha, seed)
     poison = None if shadow is None else listen(shadow)
     case = Case(listen(own), tuple(map(listen, others)), told, poison, alpha, seed, opinions_count)
+    case = replace(case, peers=tuple(map(listen, equals)))
     case, moved = in_class_order(case) if match_classes else (case, 0)
     finding = METHODS[method](case)
     if moved:

@@ -56,11 +56,12 @@ class Null:
         return float(self.mean + self.spread * stats.t.isf(alpha, self.freedom))
 
 
-def fit_null(left_out: Sequence[Likeness], references: int, row_error: float) -> Null:
+def fit_null(innocent: Sequence[Likeness], references: int, row_error: float) -> Null:
     """The null for one suspect.
 
     Args:
-        left_out: Effects of the left-out references, each against one reference fewer.
+        innocent: Effects of independent models: of the left-out references, each against one reference fewer, or of
+            peers. Of one or none nothing is used.
         references: How many references the suspect is judged against, 2 or more.
         row_error: Standard error of the suspect's effect from the choice of rows.
     """
@@ -68,14 +69,16 @@ def fit_null(left_out: Sequence[Likeness], references: int, row_error: float) ->
     # smaller zoo independent models spread by 0.15 with 2 references, 0.11 to 0.15 with 3, 0.09 with 5, 0.08 with 8.
     prior = _SPREAD * (1 + 1 / references) ** 1.5
     freedom, variance, mean = _PRIOR_FREEDOM, prior**2, 0.0
-    if len(left_out) > 1:
-        values = [one.value for one in left_out]
+    models = references
+    if len(innocent) > 1:
+        models = len(innocent)
+        values = [one.value for one in innocent]
         # The choice of rows is counted for the suspect at hand; one reference fewer spreads more.
-        between = float(np.var(values, ddof=1)) - float(np.mean([one.row_error**2 for one in left_out]))
+        between = float(np.var(values, ddof=1)) - float(np.mean([one.row_error**2 for one in innocent]))
         fewer = ((1 + 1 / references) / (1 + 1 / (references - 1))) ** 2
         # Quiet references do not make independent models quiet: they may raise the spread, never lower it. Where they
         # spread more than the prior and chance together allow, it was measured on models unlike these, and counts less.
-        own = len(left_out) - 1.0
+        own = models - 1.0
         seen = max(between * fewer, variance)
         excess = max(seen / variance * own / float(stats.chi2.isf(_SURPRISE, own)), 1.0)
         parts = [(_PRIOR_FREEDOM / excess**2, variance), (own, seen)]
@@ -83,5 +86,5 @@ def fit_null(left_out: Sequence[Likeness], references: int, row_error: float) ->
         freedom = total**2 / sum(weight * part**2 for weight, part in parts)  # Satterthwaite's
         variance = total / sum(weight for weight, _ in parts)
         mean = float(np.mean(values))
-    spread = float(np.sqrt(variance * (1 + 1 / references) + row_error**2))
+    spread = float(np.sqrt(variance * (1 + 1 / models) + row_error**2))
     return Null(max(mean, _KINSHIP + _FEW / references**2), spread, freedom)

@@ -1,4 +1,7 @@
-"""Reference models: what independent models of the task look like, trained by the owner without the probe images."""
+"""Reference models: what independent models of the task look like, trained by the owner without the probe images.
+
+And peers, which have seen these.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,36 @@ def train_references(
         own = replace(settings, seed=seed, augment=_AUGMENTATIONS[number % len(_AUGMENTATIONS)])
         name = f"Reference {number + 1} of {count}"
         yield fine_tuned(bases[number % len(bases)], images.subset(rows), input_size, own, name, report)
+
+
+def train_peers(
+    images: ImageTable,
+    count: int,
+    base: Any,
+    input_size: int,
+    settings: FitSettings,
+    report: Report | None = None,
+) -> Iterator[VisionModel]:
+    """Trains peers of a victim: independent models that have learnt all that it has, one after the other.
+
+    What they have in common with it beyond the references is what anyone may have who knows as much, and hardly
+    anyone knows more about images that these were trained on.
+
+    Args:
+        images: All images that the victim was trained on.
+        count: How many.
+        base: Model spec that they start from.
+        input_size: Side of the images the models see.
+        settings: Of every fit.
+        report: Told about progress.
+
+    Yields:
+        `count` models.
+    """
+    for number in range(count):
+        augment = _AUGMENTATIONS[number % len(_AUGMENTATIONS)]
+        own = replace(settings, seed=settings.seed + 3000 + number, augment=augment)
+        yield fine_tuned(base, images, input_size, own, f"Peer {number + 1} of {count}", report)
 
 
 def fine_tuned(

@@ -59,6 +59,7 @@ def verify(
         alpha=opened.alpha if method == DEFAULT else commitment.alpha,
         seed=commitment.seed,
         opinions_count=commitment.opinions_count,
+        peers=opened.peers,
         match_classes=match_classes,
     )
     if method != DEFAULT:
