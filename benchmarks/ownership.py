@@ -26,7 +26,7 @@ from spellward.artifacts import versions
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.ownership.claim import Claim
 from spellward.ownership.judge import DEFAULT, METHODS, judge
-from spellward.ownership.references import BASES
+from spellward.ownership.references import BASES, train_references
 from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.verify import with_weights
 from spellward.ownership.weights import Channels
@@ -53,7 +53,9 @@ PICTURE = Path(__file__).parents[1] / "docs" / "ownership.png"
 FALSE_RATE = 0.01
 WITH_WEIGHTS = "with weights"
 """The default where the suspect is a model and not only its answers."""
-COLUMNS = (WITH_WEIGHTS, *METHODS)
+ON_TEST_IMAGES = "test images"
+"""The default as `verify-outputs` uses it: answers to images that nobody has seen, no peers, no weights."""
+COLUMNS = (WITH_WEIGHTS, DEFAULT, ON_TEST_IMAGES, *(name for name in METHODS if name != DEFAULT))
 TITLES = {"innocent": "innocent, {}", "better": "innocent and better, in all disguises"}
 
 
@@ -65,11 +67,13 @@ class Evidence:
         claim: Probes and outputs on them.
         rows: Where the probes stand among the candidates that the zoo was asked about.
         known: Outputs of victim, benign and poisoned shadow on the images that Holmes asks about.
+        unseen: Outputs of the victim and the claim's references on test images.
     """
 
     claim: Claim
     rows: np.ndarray
     known: tuple[np.ndarray, np.ndarray, np.ndarray]
+    unseen: list[np.ndarray]
 
 
 def evidence_of(zoo: Zoo) -> Evidence:
@@ -81,26 +85,35 @@ def evidence_of(zoo: Zoo) -> Evidence:
     fit = replace(zoo.fit, seed=zoo.seed)  # as the claim makes them, so they are loaded
     benign = benign_shadow(BASES, rest, by_loss(victim, rest), zoo.side, fit)
     poisoned = poisoned_shadow(victim, zoo.own, by_loss(victim, zoo.own), fit)
-    return Evidence(claim, rows, tuple(one.logits(asked["known"]) for one in (victim, benign, poisoned)))
+    known = tuple(one.logits(asked["known"]) for one in (victim, benign, poisoned))
+    references = [benign, *train_references(rest, zoo.references - 1, BASES, zoo.side, fit)]
+    return Evidence(claim, rows, known, [one.logits(asked["unseen"]) for one in (victim, *references)])
 
 
 def verdicts(
-    evidence: Evidence, pool: np.ndarray, known: np.ndarray, disguise: str = "", weights: Channels | None = None
+    evidence: Evidence,
+    answers: dict[str, np.ndarray],
+    disguise: str = "",
+    weights: Channels | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """What every method says about a suspect's outputs, shown plainly or in a disguise, and its weights if given."""
-    shown = [one.astype(np.float64) for one in (pool[evidence.rows], known)]
-    outputs, on_known = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
-    claim, found, count = evidence.claim, {}, evidence.claim.commitment.opinions_count
+    """What every method says about answers to `questions`, shown plainly or disguised, and the suspect's weights."""
+    shown = [one.astype(np.float64) for one in (answers["pool"][evidence.rows], answers["known"], answers["unseen"])]
+    outputs, on_known, unseen = [DISGUISES[disguise](one, 0) if disguise else one for one in shown]
+    claim, found = evidence.claim, {}
+    rules = {"opinions_count": claim.commitment.opinions_count, "peers": claim.peers}
     for method in COLUMNS:
         if method == WITH_WEIGHTS:
-            answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha, opinions_count=count)
+            answered = judge(claim.victim, claim.references, outputs, alpha=claim.alpha, **rules)
             verdict = with_weights(answered, claim, weights)
+        elif method == ON_TEST_IMAGES:
+            own, *references = evidence.unseen
+            verdict = judge(own, references, unseen)
         elif method == "holmes":
             victim, benign, poisoned = evidence.known
             verdict = judge(victim, [benign], on_known, poisoned=poisoned, method=method)
         else:
             alpha = claim.alpha if method == DEFAULT else claim.commitment.alpha
-            verdict = judge(claim.victim, claim.references, outputs, method=method, alpha=alpha, opinions_count=count)
+            verdict = judge(claim.victim, claim.references, outputs, method=method, alpha=alpha, **rules)
         found[method] = {
             "verdict": verdict.verdict,
             "p_value": verdict.p_value,
@@ -112,8 +125,8 @@ def verdicts(
     return found
 
 
-def nonsense(evidence: Evidence, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yields name, outputs on the candidates and on what Holmes asks about."""
+def nonsense(evidence: Evidence, rng: np.random.Generator) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yields name and answers to `questions`."""
     known, pool = evidence.known[0], np.zeros((int(evidence.rows.max()) + 1, evidence.known[0].shape[1]))
     pool[evidence.rows] = evidence.claim.victim
     same = rng.normal(size=known.shape[1])
@@ -127,22 +140,22 @@ def nonsense(evidence: Evidence, rng: np.random.Generator) -> Iterator[tuple[str
     }.items():
         shuffled = pool.copy()
         shuffled[evidence.rows] = change(pool[evidence.rows])
-        yield name, shuffled, change(known)
+        yield name, {"pool": shuffled, "known": change(known), "unseen": change(evidence.unseen[0])}
 
 
 def rows_of(zoo: Zoo) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields the name of every judged suspect and what was found."""
     evidence = evidence_of(zoo)
-    for name, pool, known in nonsense(evidence, np.random.default_rng(zoo.seed)):
-        yield f"nonsense/{name}", {"accuracy": None, "methods": verdicts(evidence, pool, known)}
+    for name, answers in nonsense(evidence, np.random.default_rng(zoo.seed)):
+        yield f"nonsense/{name}", {"accuracy": None, "methods": verdicts(evidence, answers)}
     for kind, name, _ in members(zoo, victim_of(zoo)):
         path = outputs_of(zoo, kind, name)
         if path.exists():
             with np.load(path) as kept:
-                accuracy, pool, known = float(kept["accuracy"]), kept["pool"], kept["known"]
+                accuracy, answers = float(kept["accuracy"]), {key: kept[key] for key in ("pool", "known", "unseen")}
                 weights = tuple(kept[f"weights-{place}"] for place in range(int(kept["layers"]))) or None
             for disguise in ("", *DISGUISES):
-                row = {"accuracy": accuracy, "methods": verdicts(evidence, pool, known, disguise, weights)}
+                row = {"accuracy": accuracy, "methods": verdicts(evidence, answers, disguise, weights)}
                 yield f"{kind}/{name}/{disguise or 'plain'}", row
 
 
@@ -193,6 +206,9 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
             accuracies = [row["accuracy"] for row in some if row["accuracy"] is not None]
             cells = []
             for method in COLUMNS:
+                if method not in some[0]["methods"]:
+                    cells.append("")  # judged before there was this column
+                    continue
                 accused = sum(row["methods"][method]["verdict"] == "stolen" for row in some)
                 apart = "" if name.startswith(("innocent", "nonsense")) else told_apart(some, innocent, method)
                 cells.append(f"{accused}" if apart == "" else f"{accused} ({100 * apart:.0f} %)")

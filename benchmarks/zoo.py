@@ -193,7 +193,7 @@ def is_recorded(path: Path) -> bool:
     if not path.exists():
         return False
     with np.load(path) as kept:
-        return "layers" in kept.files
+        return {"layers", "unseen"} <= set(kept.files)
 
 
 def weights_of(claim: Claim, model: VisionModel) -> dict[str, np.ndarray]:

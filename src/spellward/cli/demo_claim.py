@@ -21,18 +21,22 @@ from spellward.ownership.verdict import Verdict
 from spellward.ownership.verify import verify
 from spellward.reports.claim_report import verdict_folder, write_claim_report
 
-_IMAGES, _EPOCHS, _SIDE, _REFERENCES = 1500, 8, 32, 6
+_IMAGES, _EPOCHS, _SIDE = 1500, 8, 32
+_REFERENCES, _PEERS = 4, 2
 
 
 def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, str]:
     """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
-    say(f"5. Claiming another model, before it is released: {_REFERENCES} references, 150 probes, a signed commitment.")
+    say(
+        f"5. Claiming another model, before it is released: {_REFERENCES} references, {_PEERS} peers, 150 probes, "
+        "a signed commitment."
+    )
     splits = load_splits("sample:fashion")
     order = np.random.default_rng(0).permutation(len(splits.train))
     own, others = (splits.train.select(np.sort(order[first : first + _IMAGES])) for first in (0, _IMAGES))
     fit = FitSettings(epochs=_EPOCHS)
     victim = fine_tuned("bundled", prepare(own, _SIDE), _SIDE, replace(fit, seed=1), "The model", report)
-    settings = ClaimSettings(references=_REFERENCES, fit=fit)
+    settings = ClaimSettings(references=_REFERENCES, peers=_PEERS, fit=fit)
     claim = create_claim(victim, replace(splits, train=own), folder / "claim", settings=settings, report=report)
     say("6. Two thieves and an innocent.")
     table = prepare(others, _SIDE)
