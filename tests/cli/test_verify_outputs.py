@@ -39,8 +39,10 @@ def given(folder: Path, suspect: str, count: int = 4) -> list[object]:
 
 def test_peers_count(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A peer that is as like the victim as the suspect is takes the suspect's likeness for what it is worth."""
-    peers = ["--peer", files / "p.npy", "--peer", files / "p.npy"]
-    np.save(files / "near.npy", np.load(files / "p.npy") + 0.01)
+    made = world(rows=150, references=4)
+    np.save(files / "equal.npy", made.related(0.97, seed=3))
+    np.save(files / "near.npy", made.related(0.97, seed=4))
+    peers = ["--peer", files / "equal.npy", "--peer", files / "equal.npy"]
     verdicts = []
     for more in ([], peers):
         assert run(*given(files, "near.npy"), *more, "--json") == 0
