@@ -39,13 +39,13 @@ def default_test(case: Case) -> Finding:
         return _against_few(victim, references, suspect, detailed, channel, case)
     if victim.shape[1] == 1:
         # With two classes a row says which one is right, and how surely, and nothing besides.
-        return _near_copy(victim, references, suspect, detailed, channel, case)
+        return _near_copy(victim, [*references, *peers], suspect, detailed, channel, case)
     share = 1.0 if case.opinions_count else 1 - _FOR_NEAR
     part = replace(case, alpha=share * case.alpha)
     finding = _against_many(victim, references, peers, suspect, detailed, channel, part)
     if finding.best_p_value is not None and finding.best_p_value >= part.alpha:
         # Which of the two tests is asked hangs on victim and references alone, so no error rate is spent twice.
-        near = _near_copy(victim, references, suspect, detailed, channel, case, clear=math.inf)
+        near = _near_copy(victim, [*references, *peers], suspect, detailed, channel, case, clear=math.inf)
         return near if near.best_p_value is not None and near.best_p_value < case.alpha else finding
     if case.opinions_count:
         return finding
@@ -70,7 +70,7 @@ def _or_near(
     near, copy = (nearness(victim, others, one, detailed, case.seed, BESIDE) for one in (suspect, victim))
     p_value, best = _either(many.p_value, near.p_value), _either(many.best_p_value, copy.p_value)
     if many.verdict != "stolen" and near.p_value < _FOR_NEAR * case.alpha:
-        facts = _how_near(near, BESIDE, len(case.references), channel)
+        facts = _how_near(near, BESIDE, len(innocent), channel)
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
         return Finding("stolen", p_value, 1 - near.ratio, reason, 1 - BESIDE, best, None, str(channel))
     return replace(many, p_value=p_value, best_p_value=best)
@@ -170,7 +170,7 @@ def _either(many: float | None, near: float) -> float:
 def _how_near(near: Nearness, margin: float, references: int, channel: Channel) -> str:
     return (
         f"squared distance to the victim {near.ratio:.2f} of the least that lies between independent models, "
-        f"flagged below {margin:g} ({references} references, {near.rows} inputs, {channel})"
+        f"flagged below {margin:g} ({references} independent models, {near.rows} inputs, {channel})"
     )
 
 
