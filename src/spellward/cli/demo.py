@@ -16,7 +16,7 @@ app = typer.Typer()
 
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
-_IMAGES, _EPOCHS, _BATCH = 1100, 8, 32
+_IMAGES, _EPOCHS, _BATCH = 1000, 8, 32
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))

@@ -21,7 +21,7 @@ from spellward.ownership.verdict import Verdict
 from spellward.ownership.verify import verify
 from spellward.reports.claim_report import verdict_folder, write_claim_report
 
-_IMAGES, _EPOCHS, _SIDE = 1500, 8, 32
+_IMAGES, _EPOCHS, _SIDE = 800, 8, 32
 _REFERENCES, _PEERS = 4, 2
 
 

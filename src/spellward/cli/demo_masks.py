@@ -15,7 +15,7 @@ from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
 
 OBJECT = "a red balloon"
-_IMAGES, _BATCH = 500, 32
+_IMAGES, _BATCH = 400, 32
 # Masks take longer to learn than classes; with fewer epochs it hangs on the salt whether a lock opens.
 _LONGER = 2
 _RECIPE = replace(RECIPES["decoy"], variants=2, fewest_edits=0)
