@@ -36,6 +36,7 @@ from zoo import (
     KINDS,
     Zoo,
     claim_of,
+    is_recorded,
     members,
     open_zoo,
     outputs_of,
@@ -150,7 +151,7 @@ def rows_of(zoo: Zoo) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"nonsense/{name}", {"accuracy": None, "methods": verdicts(evidence, answers)}
     for kind, name, _ in members(zoo, victim_of(zoo)):
         path = outputs_of(zoo, kind, name)
-        if path.exists():
+        if is_recorded(path):
             with np.load(path) as kept:
                 accuracy, answers = float(kept["accuracy"]), {key: kept[key] for key in ("pool", "known", "unseen")}
                 weights = tuple(kept[f"weights-{place}"] for place in range(int(kept["layers"]))) or None

@@ -136,3 +136,12 @@ def test_one_peer_is_no_measure() -> None:
     made = world()
     with pytest.raises(DataError, match="One peer"):
         judge(made.victim, made.references, made.victim, peers=[made.innocent()])
+
+
+@pytest.mark.parametrize("references", [1, 2, 4])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_peers_count_wherever_they_are_given(references: int, classes: int) -> None:
+    made = world(rows=200, classes=classes, references=references)
+    suspect, *peers = [made.related(0.97, seed) for seed in range(3)]
+    assert judge(made.victim, made.references, suspect).verdict == "stolen"
+    assert judge(made.victim, made.references, suspect, peers=peers).verdict != "stolen"

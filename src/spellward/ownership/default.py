@@ -27,29 +27,31 @@ def default_test(case: Case) -> Finding:
     """Judges a suspect: see the files of this package for each step."""
     scores, channel = on_equal_terms([case.victim, *case.references, *case.peers, case.suspect])
     victim, *references, suspect = [standardise(one) for one in scores]
-    references, peers = references[: len(case.references)], references[len(case.references) :]
+    innocent = references
+    references, peers = innocent[: len(case.references)], innocent[len(case.references) :]
     cause = find_cause([victim, *references], suspect, case.seed)
     if cause is not None:
         return Finding("inconclusive", None, None, f"{cause}.", channel=str(channel))
     detailed = _detailed(scores[0], channel)
-    if channel.kind == "label" and len(references) > 1 and not case.opinions_count and not peers:
+    few = len(references) < _ENOUGH
+    if channel.kind == "label" and len(references) > 1 and not case.opinions_count and (few or not peers):
         # Which class is right all good models know; a copy shares the mistakes, too.
-        return _near_copy(victim, references, suspect, np.ones_like(detailed), channel, case)
-    if len(references) < _ENOUGH:
-        return _against_few(victim, references, suspect, detailed, channel, case)
+        return _near_copy(victim, innocent, suspect, np.ones_like(detailed), channel, case)
+    if few:
+        return _against_few(victim, innocent, suspect, detailed, channel, case)
     if victim.shape[1] == 1:
         # With two classes a row says which one is right, and how surely, and nothing besides.
-        return _near_copy(victim, [*references, *peers], suspect, detailed, channel, case)
+        return _near_copy(victim, innocent, suspect, detailed, channel, case)
     share = 1.0 if case.opinions_count else 1 - _FOR_NEAR
     part = replace(case, alpha=share * case.alpha)
     finding = _against_many(victim, references, peers, suspect, detailed, channel, part)
     if finding.best_p_value is not None and finding.best_p_value >= part.alpha:
         # Which of the two tests is asked hangs on victim and references alone, so no error rate is spent twice.
-        near = _near_copy(victim, [*references, *peers], suspect, detailed, channel, case, clear=math.inf)
+        near = _near_copy(victim, innocent, suspect, detailed, channel, case, clear=math.inf)
         return near if near.best_p_value is not None and near.best_p_value < case.alpha else finding
     if case.opinions_count:
         return finding
-    return _or_near(finding, victim, [*references, *peers], suspect, detailed, channel, case)
+    return _or_near(finding, victim, innocent, suspect, detailed, channel, case)
 
 
 def _or_near(
@@ -87,9 +89,10 @@ def _against_many(
 ) -> Finding:
     judged, copy = judge_effects(victim, references, [suspect, victim], detailed, case.opinions_count, peers)
     effect, p_value, threshold, best = judged.likeness.value, judged.p_value, judged.threshold(case.alpha), copy.p_value
+    known = f"{len(peers)} peers, " if peers else ""
     facts = (
         f"residual correlation {effect:.2f}, where an independent model exceeds {threshold:.2f} "
-        f"with probability {case.alpha:g} ({len(references)} references, {channel})"
+        f"with probability {case.alpha:g} ({len(references)} references, {known}{channel})"
     )
     if p_value < case.alpha:
         reason = f"The suspect shares with the victim what the references do not: {facts}."
