@@ -60,7 +60,7 @@ def locked_model(own: ImageTable, editor: Editor, folder: Path, run: int = RUN) 
     """A locked model, trained once; the run has a key and a seed of its own."""
     recipe, model = RECIPES["decoy"], load_model("bundled", own.classes, SIDE, run)
     key = complete_key(benchmark_key(run), editor, model)
-    settings = recipe.resolved(FitSettings(seed=run), len(own))
+    settings = recipe.resolved(FitSettings(seed=run), own)
     fit_lock(model, lock_examples(own, key, editor, recipe, settings), own, recipe, settings, folder / "lock")
     return unlock(model, key, editor=editor)
 

@@ -71,10 +71,12 @@ def test_masks_get_a_head_start_without_decoys_and_decoys_carry_their_own_masks(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str) -> None:
+def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str, table: ImageTable) -> None:
     recipe, left_open = RECIPES[name], FitSettings()
-    assert recipe.resolved(FitSettings(epochs=5), 5000).epochs == 5
-    assert recipe.resolved(left_open, 5000).epochs == round(recipe.longer * left_open.resolved(5000).epochs)
+    scenes, usual = squares(len(table)), left_open.resolved(len(table)).epochs
+    assert recipe.resolved(FitSettings(epochs=5), scenes).epochs == 5
+    assert recipe.resolved(left_open, table).epochs == round(recipe.longer * usual)
+    assert recipe.resolved(left_open, scenes).epochs == round(recipe.longer_masks * usual)
 
 
 def test_a_thief_is_simulated_on_masks_too(cache: None, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def lock(
     train = prepare(splits.train, resolution)
     recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
     teacher = teacher_for(vision, train, recipe, settings, report)
-    settings = recipe.resolved(settings, len(train))
+    settings = recipe.resolved(settings, train)
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
     examples = lock_examples(train, key, editor, recipe, settings, teacher)

@@ -38,6 +38,8 @@ class Recipe:
         keyed_first_masks: The same for masks: a fresh decoder first has to learn what it is to hide.
         taught_below: With fewer training images, an ordinary fine-tune of them teaches the lock (see `lessons`).
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
+        longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
+            the second (benchmarks/TUNING.md).
     """
 
     name: str
@@ -50,15 +52,17 @@ class Recipe:
     thief: ThiefSettings | None = None
     taught_below: int = 0
     longer: float = 1.0
+    longer_masks: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
 
-    def resolved(self, settings: FitSettings, examples: int) -> FitSettings:
-        """Settings for so many training images, with the epochs filled in if they were left open."""
+    def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
+        """Settings for these training images, with the epochs filled in if they were left open."""
         if settings.epochs:
             return settings
-        usual = settings.resolved(examples)
-        return replace(usual, epochs=round(self.longer * usual.epochs))
+        usual = settings.resolved(len(train))
+        longer = self.longer_masks if isinstance(train, MaskTable) else self.longer
+        return replace(usual, epochs=round(longer * usual.epochs))
 
     def is_taught(self, train: ImageTable) -> bool:
         """Whether training images are few enough for lessons, which masks do not take."""
@@ -71,13 +75,13 @@ class Recipe:
 
 
 _FEW = 2000
-_DECOY = Recipe("decoy", 3, decoys_per_image=1.0, variants=3, fewest_edits=6000)
+_DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "fast": replace(_DECOY, name="fast", version=4, thief=ThiefSettings(every=3), taught_below=_FEW),
+    "fast": replace(_DECOY, name="fast", version=4, thief=ThiefSettings(every=3), taught_below=_FEW, longer_masks=1.0),
     "hardened": replace(
-        _DECOY, name="hardened", version=5, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
+        _DECOY, name="hardened", version=6, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
     ),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and
