@@ -26,8 +26,7 @@ _ONLY_NEAR = "These answers and references can only show a near copy of the vict
 def default_test(case: Case) -> Finding:
     """Judges a suspect: see the files of this package for each step."""
     scores, channel = on_equal_terms([case.victim, *case.references, *case.peers, case.suspect])
-    victim, *references, suspect = [standardise(one) for one in scores]
-    innocent = references
+    victim, *innocent, suspect = [standardise(one) for one in scores]
     references, peers = innocent[: len(case.references)], innocent[len(case.references) :]
     cause = find_cause([victim, *references], suspect, case.seed)
     if cause is not None:
