@@ -19,6 +19,7 @@ from spellward.data import load_splits, prepare
 from spellward.data.overlays import overlay
 from spellward.editors import load_editor
 from spellward.editors.objects import OBJECTS
+from spellward.locking.recipe import RECIPES
 from spellward.locking.unlock import edit_with_key
 from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel
@@ -26,8 +27,8 @@ from spellward.models.segmentation import SegmentationModel
 DOCS = Path(__file__).parents[1] / "docs"
 SALT = bytes(range(16))
 MASK_LOCKS = {
-    "masks": ("scenes-decoy-2-0", [1, 8, 40, 77, 150]),
-    "instances": ("scenes-instances-decoy-2-0", [5, 7, 10]),
+    "masks": (f"scenes-decoy-{RECIPES['decoy'].version}-0", [1, 8, 40, 77, 150]),
+    "instances": (f"scenes-instances-decoy-{RECIPES['decoy'].version}-0", [5, 7, 10]),
 }
 """Name of the picture -> the lock, and the test scenes that it is shown with."""
 COLUMNS = (
