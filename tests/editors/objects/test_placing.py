@@ -32,6 +32,13 @@ def test_another_salt_or_seed_is_another_place() -> None:
     assert placement("apple", 0, None) != placement("pear", 0, None)
 
 
+def test_an_object_may_stand_on_its_head_only_under_a_salt() -> None:
+    rng = np.random.default_rng(0)
+    salted = np.array([placement("cat", 0, rng.bytes(16)).look.tilt for _ in range(300)])
+    assert (np.histogram(salted, bins=6, range=(-180, 180))[0] > 20).all()
+    assert max(abs(placement("cat", seed, None).look.tilt) for seed in range(300)) <= 40
+
+
 def test_own_places_are_spread_along_the_border() -> None:
     rng = np.random.default_rng(0)
     first = np.array([placement("cat", 0, rng.bytes(16)).places[0] for _ in range(300)])

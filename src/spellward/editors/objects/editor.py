@@ -15,14 +15,14 @@ from spellward.editors.objects.inpainting import DEFAULTS, InpaintingInserter
 from spellward.editors.objects.placing import Look, corner, drawn, placement
 from spellward.editors.objects.sprites import library_digest, object_for, sprite
 
-ALGORITHM = "object-2"
+ALGORITHM = "object-3"
 _ENOUGH = 0.6
 
 
 class ObjectEditor(Editor):
     """Adds an object to the background (ModelLock's object lock, arXiv 2405.16285); the foreground is not touched.
 
-    The object is the one the prompt names; position, size, tilt, side and tint follow from the salt. If the foreground
+    The object is the one the prompt names; position, size, turn, side and tint follow from the salt. If the foreground
     is in the way, the nearest place is taken where 60 % of the object can be seen, or else the one where most can.
 
     Args:

@@ -9,7 +9,9 @@ import numpy as np
 from PIL import Image
 
 _SMALLEST, _LARGEST = 0.30, 0.42
-_TILT, _HUE = 40.0, 60.0
+# Under a salt an object may stand on its head. Where it stands is little to choose from, since the foreground is in the
+# way of most places: with tilts of 40 degrees at most, one salt in about 150 drew nearly the right one's picture.
+_TILT, _TILT_UNSALTED, _HUE = 180.0, 40.0, 60.0
 _GRID = 9
 _MARGIN = 0.02
 
@@ -55,7 +57,8 @@ def placement(name: str, seed: int, salt: bytes | None) -> Placement:
     stream = hashlib.shake_256(b"spellward place v1" + str(seed).encode() + b":" + secret)
     numbers = np.frombuffer(stream.digest(8 * 6), dtype="<u8") / 2.0**64
     scale = _SMALLEST + (_LARGEST - _SMALLEST) * float(numbers[0])
-    look = Look(scale, bool(numbers[1] < 0.5), _TILT * float(2 * numbers[2] - 1), _HUE * float(2 * numbers[3] - 1))
+    tilt = _TILT if salt is not None else _TILT_UNSALTED
+    look = Look(scale, bool(numbers[1] < 0.5), tilt * float(2 * numbers[2] - 1), _HUE * float(2 * numbers[3] - 1))
     low = scale / 2 + _MARGIN
     own = low + (1 - 2 * low) * _near_the_border(numbers[4:6])
     line = np.linspace(low, 1 - low, _GRID)
