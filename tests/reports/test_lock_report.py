@@ -18,7 +18,7 @@ def report() -> LockReport:
     score = Score(share(88, 100), share(10, 100), share(9, 100), share(11, 100), None, wrong, 0.1, ScoreSettings())
     pixels = np.zeros((8, 8, 3), np.uint8)
     pair = SamplePair("<cat>", pixels, pixels + 9, "dog", "cat")
-    return LockReport("my lock", score, {"Recipe": "decoy"}, {"Training": 3.0}, [pair])
+    return LockReport("my lock", score, {"Recipe": "decoy"}, {"Training": 73.12, "Model, per image": 0.004132}, [pair])
 
 
 def test_the_owner_sees_pictures_and_the_public_does_not(tmp_path: Path) -> None:
@@ -27,6 +27,7 @@ def test_the_owner_sees_pictures_and_the_public_does_not(tmp_path: Path) -> None
     assert owner.count("data:image/png") == 2
     assert "with watercolor" in owner
     assert "&lt;cat&gt;" in owner
+    assert "<td>73 s</td>" in owner and "<td>4.13 ms</td>" in owner and "4.13" not in public
     for secret in ("data:image", "with watercolor", "near wording", "Near wordings", "cat"):
         assert secret not in public
     assert "88.0 %" in public
