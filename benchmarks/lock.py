@@ -24,6 +24,7 @@ import torch
 from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
+from spellward.data.splits import stratified_share
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.lock import complete_key
@@ -98,6 +99,14 @@ def one_lock(
     figures = {**score.summary(), "edit_seconds": edited, "train_seconds": result.seconds}
     figures["salts_worst"] = figures.pop("salts_best")
     return {"figures": figures, "prompt": key.prompt, "settings": asdict(settings), "recipe_version": recipe.version}
+
+
+def leak_untrained(spec: str, run: int, train: ImageTable, test: ImageTable) -> float:
+    """What a thief's probe reads from the public base with a new head: the leak of a model that has learnt nothing."""
+    settings = ScoreSettings(seed=run)
+    thief = train.subset(stratified_share(train.labels, settings.probe_share, np.random.default_rng(run)))
+    base = load_model(spec, train.classes, input_size=test.images.size, seed=run, task=train.task)
+    return TASKS[test.task].clean_checks(base, thief, test, run).leak.value
 
 
 def spread(values: list[float]) -> str:
@@ -185,6 +194,7 @@ def main() -> None:
                     usual = settings.resolved(len(train))
                     model = vanilla_model(options.model, train, usual, editor.resolution)
                     figures = {"accuracy": TASKS[test.task].judge(model.logits, test).value}
+                    figures["untrained_leak"] = leak_untrained(options.model, run, train, test)
                     if test.task == INSTANCES:
                         figures["boxes"] = Instances().boxes(model.logits, test).value
                     known[row] = {"figures": figures, "settings": asdict(usual)}
