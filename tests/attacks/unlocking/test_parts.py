@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,15 @@ def test_a_probe_fitted_without_some_classes_never_answers_them() -> None:
     inputs, labels = np.eye(4), np.array([1, 3, 1, 3])
     assert set(fit_probe(inputs, labels, 5)(inputs).argmax(axis=1)) <= {1, 3}
     assert (fit_probe(inputs, np.full(4, 2), 5)(inputs).argmax(axis=1) == 2).all()
+
+
+def test_probe_stays_finite_and_silent_far_from_what_it_has_seen() -> None:
+    inputs = np.random.default_rng(0).normal(size=(20, 2)) + 5 * np.repeat([[0, 1], [1, 0]], 10, axis=0)
+    read = fit_probe(inputs, np.repeat([0, 1], 10), 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = read(inputs * 1e4)
+    assert np.isfinite(scores).all() and scores.min() == -100
 
 
 @pytest.mark.parametrize("depth", [1.0, 0.75, 0.5])

@@ -15,13 +15,14 @@ from spellward.models import VisionModel
 
 _DEPTHS = (1.0, 0.75, 0.5, 0.9)
 _CELLS = 2
+_NEVER = -100.0
 
 Reader = Callable[[np.ndarray], np.ndarray]
 """Inputs float [N, D] to log-probabilities of the classes float [N, K]."""
 
 
 def fit_probe(inputs: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> Reader:
-    """Fits a linear probe.
+    """Fits a linear probe; log-probabilities below -100 are given as that.
 
     Inputs are standardised, so that outputs that are nearly, but not quite, uniform hide nothing; the strength of the
     penalty is chosen by cross-validation.
@@ -39,7 +40,7 @@ def fit_probe(inputs: np.ndarray, labels: np.ndarray, classes: int, seed: int = 
 
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < 2:
-        return lambda rows: np.tile(np.where(np.arange(classes) == present[0], 0.0, -100.0), (len(rows), 1))
+        return lambda rows: np.tile(np.where(np.arange(classes) == present[0], 0.0, _NEVER), (len(rows), 1))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     folds = min(5, int(counts.min()))
     if folds >= 2:
@@ -48,8 +49,9 @@ def fit_probe(inputs: np.ndarray, labels: np.ndarray, classes: int, seed: int = 
     probe.fit(inputs.astype(np.float64), labels)
 
     def read(rows: np.ndarray) -> np.ndarray:
-        scores = np.full((len(rows), classes), -100.0)
-        scores[:, present] = probe.predict_log_proba(rows.astype(np.float64))
+        scores = np.full((len(rows), classes), _NEVER)
+        # Far from what the probe was fitted to, probabilities round to 0.
+        scores[:, present] = np.log(probe.predict_proba(rows.astype(np.float64)).clip(min=np.exp(_NEVER)))
         return scores
 
     return read
