@@ -119,7 +119,7 @@ COLUMNS = (*FIRST_COLUMNS, "argmin", "near_best", "filters_best", "outline")
 FIRST_ROWS = (
     ("sample:fashion", "hardened"),
     ("sample:fashion", "edited-only"),
-    ("sample:fashion", "decoy, object"),
+    ("sample:fashion", "hardened, object"),
     ("sample:fashion", "edited-only, object"),
     ("sample:clipart", "hardened"),
     ("sample:clipart", "edited-only"),
