@@ -161,9 +161,10 @@ def main() -> None:
     document = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     known, honest = document.get("rows", {}), document.get("honest", {})
     editor = load_editor(options.editor)
+    editors = {**document.get("editors", {}), editor.name: editor.fingerprint()}
 
     def write() -> None:
-        content = {"editor": editor.fingerprint(), "versions": versions(), "rows": known, "honest": honest}
+        content = {"editors": editors, "versions": versions(), "rows": known, "honest": honest}
         RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     if options.honest:
