@@ -131,6 +131,16 @@ def test_the_installed_command_is_quick_and_ends_as_it_should(tmp_path: Path) ->
     assert "cannot be read" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_let_others_run_unless_the_user_says_how_they_wait(given: dict[str, str], expected: str) -> None:
+    code = "import os, sys, spellward.cli.main; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected, "False"]  # torch reads it when it is loaded
+
+
 def test_completion_can_be_shown() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from spellward.cli.main import main; main()"],
