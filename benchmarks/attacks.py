@@ -186,7 +186,7 @@ def main() -> None:
         if ATTACKS[name].guesses and ATTACKS[name].guesses not in target.guesses:
             continue
         result = run_attack(target, name, share, effort=options.effort, seed=seed)
-        known[row] = {"lock": lock, "effort": options.effort, **asdict(result)}
+        known[row] = {"lock": lock, "effort": options.effort, **asdict(result), "versions": versions()}
         print(row, json.dumps(asdict(result)), flush=True)
         write()
     text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)

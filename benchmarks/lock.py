@@ -24,12 +24,11 @@ import torch
 from readme import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
-from spellward.data.splits import stratified_share
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.lock import complete_key
 from spellward.locking.recipe import RECIPES
-from spellward.locking.score import ScoreSettings, score_tables
+from spellward.locking.score import ScoreSettings, labelled_for_probe, score_tables
 from spellward.locking.tasks import TASKS, Instances
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.vanilla import vanilla_model
@@ -104,7 +103,7 @@ def one_lock(
 def leak_untrained(spec: str, run: int, train: ImageTable, test: ImageTable) -> float:
     """What a thief's probe reads from the public base with a new head: the leak of a model that has learnt nothing."""
     settings = ScoreSettings(seed=run)
-    thief = train.subset(stratified_share(train.labels, settings.probe_share, np.random.default_rng(run)))
+    thief = labelled_for_probe(train, settings)
     base = load_model(spec, train.classes, input_size=test.images.size, seed=run, task=train.task)
     return TASKS[test.task].clean_checks(base, thief, test, run).leak.value
 
@@ -200,6 +199,7 @@ def main() -> None:
                     known[row] = {"figures": figures, "settings": asdict(usual)}
                 else:
                     known[row] = one_lock(name, run, data, train, test, editor, settings, options.model)
+                known[row] |= {"versions": versions(), "editor": editor.fingerprint()}
                 print(row, json.dumps(known[row]["figures"]), flush=True)
                 known = {**read_results(), **known}  # another process may measure other rows at the same time
                 document = {

@@ -17,8 +17,9 @@ from spellward.data import ImageTable, prepare
 from spellward.errors import KeyRefusedError, ModelError
 from spellward.keys import Key
 from spellward.locking.lock import LockResult
-from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.score import Score, ScoreSettings, labelled_for_probe, score_tables
 from spellward.locking.scoring import score
+from spellward.locking.tasks import TASKS
 from spellward.models import FitSettings
 
 FEW = ScoreSettings(wrong_prompts=3, wrong_salts=2, near_wordings=2, wrong_key_images=12, probe_share=0.5)
@@ -115,6 +116,17 @@ def test_chance_is_the_share_of_the_commonest_class(tiny_lock: LockResult, table
     unsalted = tiny_lock.key.with_(salt=None)
     result = score_of(tiny_lock, lopsided, key=unsalted, wrong_prompts=0, near_wordings=0)
     assert result.chance == pytest.approx(share / 40)
+
+
+def test_the_probe_gets_the_same_labels_whatever_it_reads(
+    tiny_lock: LockResult, tables: tuple[ImageTable, Any]
+) -> None:
+    leak = score_of(tiny_lock, tables, wrong_prompts=0, near_wordings=0).leak
+    labelled = labelled_for_probe(tables[0], FEW)
+    assert len(labelled) == pytest.approx(FEW.probe_share * len(tables[0]), abs=3)
+    again = TASKS[tables[1].task].clean_checks(tiny_lock.model, labelled, tables[1], FEW.seed)
+    assert again.leak == leak
+    assert labelled_for_probe(tables[0], replace(FEW, seed=1)).fingerprint != labelled.fingerprint
 
 
 def test_what_does_not_belong_together_is_refused(tiny_lock: LockResult) -> None:

@@ -107,6 +107,24 @@ class Score:
         return figures
 
 
+def _draws(settings: ScoreSettings) -> np.random.Generator:
+    return np.random.default_rng([settings.seed, 0x5C0E])
+
+
+def labelled_for_probe(
+    train: ImageTable, settings: ScoreSettings, rng: np.random.Generator | None = None
+) -> ImageTable:
+    """The training images whose labels the probe for the leak is given: the same for any model of one seed.
+
+    Args:
+        train: Clean training images.
+        settings: How many, and of which seed.
+        rng: Draws them; begun anew from the seed if not given.
+    """
+    rng = _draws(settings) if rng is None else rng
+    return train.subset(stratified_share(train.labels, settings.probe_share, rng))
+
+
 def score_tables(
     model: VisionModel,
     key: Key,
@@ -131,8 +149,8 @@ def score_tables(
         (steps done, steps in all, the score at the very end).
     """
     settings = settings or ScoreSettings()
-    rng = np.random.default_rng([settings.seed, 0x5C0E])
-    thief = train.subset(stratified_share(train.labels, settings.probe_share, rng))
+    rng = _draws(settings)
+    thief = labelled_for_probe(train, settings, rng)
     some = test.subset(np.sort(rng.permutation(len(test))[: settings.wrong_key_images]))
     trials = list(wrong_keys(key, editor, settings, rng))
     total = len(trials) + len(FILTERS) + 3
