@@ -41,6 +41,8 @@ class Editor(ABC):
     """A text-guided image editor whose result for an image depends on nothing but that image and the arguments."""
 
     name: ClassVar[str]
+    keeps_subject: ClassVar[bool] = False
+    """Whether what an image is of stays as it is, so that a lock has to hide it from itself."""
     max_steps: ClassVar[int] = 1000
     defaults: EditSettings
     batch_size: int = 64

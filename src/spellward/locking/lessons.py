@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from spellward.data import ImageTable
 from spellward.models import Batch, VisionModel, logits_of_output
+from spellward.models.layers import watched
 from spellward.models.vision import head_of
 
 _AT_ONCE = 128
@@ -62,14 +63,10 @@ def _asked(teacher: VisionModel, clean: ImageTable) -> Iterator[tuple[Tensor, Te
 
 def logits_and_features(network: nn.Module, pixels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Logits float32 [B, K] or [B, K, h, w], and what the last linear layer saw, float32 [B, D]."""
-    seen: list[Tensor] = []
     head = network.get_submodule(head_of(network, classes))
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
+    with watched([head], lambda values: values.float().flatten(1)) as seen:
         logits = logits_of_output(network(pixels)).float()
-    finally:
-        hook.remove()
-    return logits, seen[-1].float().flatten(1)
+    return logits, seen[-1]
 
 
 def lesson_loss(logits: Tensor, features: Tensor, weights: Tensor, lessons: tuple[Tensor, Tensor]) -> Tensor:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from spellward.data import ImageTable, MaskTable
+from spellward.editors.base import Editor
 from spellward.locking.decoys import DecoyMix, DecoySource
 from spellward.locking.lessons import Lessons
 from spellward.locking.objective import CLEAN, EDITED, LockObjective
+from spellward.locking.public_view import ViewSettings
 from spellward.locking.simulated_thief import ThiefSettings
 from spellward.models import Batch, FitSettings
 from spellward.models.examples import targets_of, weights_of
@@ -40,6 +42,7 @@ class Recipe:
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
         longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
             the second (benchmarks/TUNING.md).
+        view: How layers of a classifier are held to the public base, where the editor keeps the subject as it is.
     """
 
     name: str
@@ -55,6 +58,11 @@ class Recipe:
     longer_masks: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
+    view: ViewSettings | None = None
+
+    def for_editor(self, editor: Editor) -> Recipe:
+        """This recipe as it locks with an editor."""
+        return self if editor.keeps_subject else replace(self, view=None)
 
     def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
         """Settings for these training images, with the epochs filled in if they were left open."""
@@ -81,7 +89,13 @@ RECIPES: dict[str, Recipe] = {
     "decoy": _DECOY,
     "fast": replace(_DECOY, name="fast", version=4, thief=ThiefSettings(every=3), taught_below=_FEW, longer_masks=1.0),
     "hardened": replace(
-        _DECOY, name="hardened", version=6, thief=ThiefSettings(every=2), taught_below=_FEW, longer=1.75
+        _DECOY,
+        name="hardened",
+        version=7,
+        thief=ThiefSettings(every=2),
+        taught_below=_FEW,
+        longer=1.75,
+        view=ViewSettings(),
     ),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and

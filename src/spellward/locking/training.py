@@ -13,14 +13,15 @@ from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
 from spellward.locking.lessons import lessons_of
+from spellward.locking.public_view import PublicView
 from spellward.locking.recipe import LockExamples, Recipe
 from spellward.locking.simulated_thief import SimulatedThief
 from spellward.locking.unlock import settings_of
 from spellward.locking.vanilla import ordinary_fine_tune
 from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
+from spellward.models.fit import Objective, Validate
 from spellward.models.fit import Report as FitReport
-from spellward.models.fit import Validate
 
 
 def teacher_for(
@@ -103,6 +104,9 @@ def fit_lock(
         # Like decoys, a thief asks for silence, which a fresh decoder of masks must not learn before it sees.
         first = examples.decoys_from * math.ceil(len(examples) / settings.batch_size)
         thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed, first)
+    objective: Objective = recipe.objective
+    if recipe.view is not None and not isinstance(clean, MaskTable):
+        objective = PublicView(objective, model, recipe.view)
     if recipe.variants_for(len(examples)) > 1:
         settings = replace(settings, augment=())  # it went into the variants, before the edit
     return fit(
@@ -111,7 +115,7 @@ def fit_lock(
         settings,
         folder=folder,
         validate=validate,
-        objective=recipe.objective,
+        objective=objective,
         after_backward=thief,
         report=report,
     )

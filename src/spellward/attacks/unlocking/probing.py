@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from spellward.attacks.unlocking.search import Candidate, search
 from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
 from spellward.data import ImageTable
 from spellward.models import VisionModel
+from spellward.models.layers import layer_at, rows_of, watched
 
 _DEPTHS = (1.0, 0.75, 0.5, 0.9)
-_CELLS = 2
 _NEVER = -100.0
 
 Reader = Callable[[np.ndarray], np.ndarray]
@@ -73,35 +73,22 @@ def features(model: VisionModel, depth: float, images: Tensor) -> np.ndarray:
 
     Args:
         model: The model; it stays as it is.
-        depth: 1.0 for what enters the head; less for what enters the layer at that share of the network's layers,
-            averaged over the cells of a 2 x 2 grid.
+        depth: 1.0 for what enters the head; less for what enters the layer at that share of the network's layers
+            (`layer_at`), pooled as `rows_of` does.
         images: uint8 [N, 3, S, S].
 
     Returns:
         float32 [N, D].
     """
-    seen: list[Tensor] = []
-
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0].detach().float()
-        if depth < 1 and values.ndim == 4:
-            values = nn.functional.adaptive_avg_pool2d(values, _CELLS)
-        elif values.ndim == 3:  # tokens of a transformer
-            values = values.mean(dim=1)
-        seen.append(values.flatten(1).cpu())
-
-    layer = model.network.get_submodule(model.head) if depth >= 1 else _layer_at(model.network, depth)
-    hook = layer.register_forward_pre_hook(keep)
-    try:
+    layer = model.network.get_submodule(model.head) if depth >= 1 else layer_at(model.network, depth)
+    view = _flat if depth >= 1 else rows_of
+    with watched([layer], lambda values: view(values.detach().float()).cpu()) as seen:
         model.logits(images)
-    finally:
-        hook.remove()
     return np.concatenate([part.numpy() for part in seen])
 
 
-def _layer_at(network: nn.Module, depth: float) -> nn.Module:
-    layers = [one for one in network.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
-    return layers[int(depth * len(layers))]
+def _flat(values: Tensor) -> Tensor:
+    return rows_of(values) if values.ndim == 3 else values.flatten(1)
 
 
 def _probe(thief: Thief, view: Callable[[Tensor], np.ndarray], name: str) -> Candidate:

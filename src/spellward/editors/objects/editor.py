@@ -31,6 +31,7 @@ class ObjectEditor(Editor):
     """
 
     name: ClassVar[str] = "object"
+    keeps_subject: ClassVar[bool] = True
     defaults = EditSettings(steps=1, guidance=1.0, image_guidance=1.0, strength=1.0)
     resolution = 64
 
