@@ -99,3 +99,18 @@ def test_training_can_be_repeated(thief: ThiefSettings | None, table: ImageTable
         fit_lock(model, examples, table, recipe, SETTINGS, tmp_path / name)
         digests.append(state_digest(model.network))
     assert digests[0] == digests[1]
+
+
+def test_layers_are_held_to_the_base_where_the_subject_stays(cache: None, table: ImageTable, tmp_path: Path) -> None:
+    usual = RECIPES["hardened"]
+    style, thing = (usual.for_editor(load_editor(name)) for name in ("mini", "object"))
+    assert style.view is None and style == replace(thing, view=None)
+    assert thing.view is not None
+    digests = {}
+    for name, recipe in {"style": style, "object": thing, "again": thing}.items():
+        quick = replace(recipe, thief=None, fewest_edits=0, variants=1, taught_below=0)
+        model = load_model("timm/test_resnet?random", table.classes, 32, seed=0)
+        examples = lock_examples(table, KEY, load_editor("mini"), quick, replace(SETTINGS, batch_size=16))
+        fit_lock(model, examples, table, quick, SETTINGS, tmp_path / name)
+        digests[name] = state_digest(model.network)
+    assert digests["style"] != digests["object"] == digests["again"]
