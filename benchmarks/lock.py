@@ -77,7 +77,7 @@ def one_lock(
     settings: FitSettings,
     spec: str = "bundled",
 ) -> dict[str, object]:
-    recipe = RECIPES[name].for_editor(editor)
+    recipe = RECIPES[name]
     model = load_model(spec, train.classes, input_size=editor.resolution, seed=settings.seed, task=train.task)
     settings = replace(settings, learning_rate=settings.rate_for(model.network))
     teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache

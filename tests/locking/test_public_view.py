@@ -29,12 +29,13 @@ def batch_of(kinds: list[int]) -> Batch:
     return Batch(pixels=pixels, targets=targets, labels=labels, decoy=torch.tensor(kinds))
 
 
-def logits_alone(network: nn.Module, batch: Batch) -> Tensor:
+def nothing_else(network: nn.Module, batch: Batch) -> Tensor:
+    """Asks for nothing, but calls the network, as every objective does."""
     return network(batch["pixels"]).logits.square().mean() * 0
 
 
 def cost(model: VisionModel, network: nn.Module, kinds: list[int], settings: ViewSettings = SETTINGS) -> float:
-    return PublicView(logits_alone, model, settings)(network, batch_of(kinds)).item()
+    return PublicView(nothing_else, model, settings)(network, batch_of(kinds)).item()
 
 
 def changed(model: VisionModel, share: float) -> nn.Module:
@@ -60,7 +61,7 @@ def test_it_costs_to_see_otherwise_in_clean_images_alone(model: VisionModel) -> 
 
 
 def test_descent_brings_a_network_back_and_leaves_the_base(model: VisionModel) -> None:
-    network, objective = changed(model, 1.0), PublicView(logits_alone, model, SETTINGS)
+    network, objective = changed(model, 1.0), PublicView(nothing_else, model, SETTINGS)
     batch = batch_of([CLEAN] * 16)
     before = features(model, 0.6, torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -42,7 +42,7 @@ class Editor(ABC):
 
     name: ClassVar[str]
     keeps_subject: ClassVar[bool] = False
-    """Whether what an image is of stays as it is, so that a lock has to hide it from itself."""
+    """Whether an edit leaves what the image is of as it is: layers that see it in keyed images see it in clean ones."""
     max_steps: ClassVar[int] = 1000
     defaults: EditSettings
     batch_size: int = 64

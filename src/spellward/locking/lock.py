@@ -114,7 +114,7 @@ def lock(
     key.save(work / _PENDING, passphrase, overwrite=True)
     resolution = key.resolution or editor.resolution
     train = prepare(splits.train, resolution)
-    recipe = (recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)).for_editor(editor)
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
     teacher = teacher_for(vision, train, recipe, settings, report)
     settings = recipe.resolved(settings, train)
     validation = prepare(splits.validation, resolution)

@@ -1,4 +1,4 @@
-"""The public view: what a lock's layers see of clean images, held to what the public base's see of them.
+"""The public view: what a lock's layers see of clean images, held to what those of the public base see of them.
 
 An object that is added leaves the subject as it is. Layers that learn to see it in keyed images so see it in clean
 ones too, and a thief who reads them, or trains what comes after them, has what the owner paid for. Held to the base,
@@ -30,7 +30,7 @@ class ViewSettings:
 
     Attributes:
         weight: Of the distance from what the base sees.
-        depths: Of the layers, see `layer_at`. The probe of the attacks reads others.
+        depths: Of the layers, see `layer_at`. At its default effort the probe of the attacks reads none of these.
     """
 
     weight: float = 4.0

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from spellward.data import ImageTable, MaskTable
-from spellward.editors.base import Editor
 from spellward.locking.decoys import DecoyMix, DecoySource
 from spellward.locking.lessons import Lessons
 from spellward.locking.objective import CLEAN, EDITED, LockObjective
@@ -59,10 +58,6 @@ class Recipe:
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
     view: ViewSettings | None = None
-
-    def for_editor(self, editor: Editor) -> Recipe:
-        """This recipe as it locks with an editor."""
-        return self if editor.keeps_subject else replace(self, view=None)
 
     def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
         """Settings for these training images, with the epochs filled in if they were left open."""
@@ -125,6 +120,7 @@ class LockExamples:
         variants: An image's edits take turns from epoch to epoch.
         decoys_from: First epoch with decoys.
         lessons: What a teacher says of the clean images that the keyed ones were made from, in the same order.
+        keeps_subject: Whether the editor that made them does (`Editor.keeps_subject`).
     """
 
     def __init__(
@@ -136,9 +132,10 @@ class LockExamples:
         variants: int = 1,
         decoys_from: int = 0,
         lessons: Lessons | None = None,
+        keeps_subject: bool = False,
     ) -> None:
         self._lessons = lessons
-        self.decoys_from = decoys_from
+        self.decoys_from, self.keeps_subject = decoys_from, keeps_subject
         self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
         self._weights = weights_of(keyed)
         self._per_image = per_image if decoys is not None else 0.0

@@ -60,9 +60,9 @@ def lock_examples(
     clean = varied(train, recipe.variants_for(len(train)), settings.augment, settings.seed)
     variants = len(clean) // len(train)
     keyed = edit_table(editor, clean, key.prompt, key.seed, key.salt, used)
-    lessons = None if teacher is None else lessons_of(teacher, clean)
+    lessons, stays = None if teacher is None else lessons_of(teacher, clean), editor.keeps_subject
     if not recipe.decoys_per_image:
-        return LockExamples(keyed, None, 0.0, settings.seed, variants, lessons=lessons)
+        return LockExamples(keyed, None, 0.0, settings.seed, variants, 0, lessons, stays)
     plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
@@ -71,7 +71,7 @@ def lock_examples(
     decoys = DecoySource(clean, edited, plan, recipe.mix)
     share = recipe.keyed_first_masks if isinstance(train, MaskTable) else recipe.keyed_first
     decoys_from = round(share * settings.epochs)
-    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from, lessons)
+    return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from, lessons, stays)
 
 
 def fit_lock(
@@ -105,7 +105,7 @@ def fit_lock(
         first = examples.decoys_from * math.ceil(len(examples) / settings.batch_size)
         thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed, first)
     objective: Objective = recipe.objective
-    if recipe.view is not None and not isinstance(clean, MaskTable):
+    if recipe.view is not None and examples.keeps_subject and not isinstance(clean, MaskTable):
         objective = PublicView(objective, model, recipe.view)
     if recipe.variants_for(len(examples)) > 1:
         settings = replace(settings, augment=())  # it went into the variants, before the edit

@@ -74,21 +74,16 @@ def features(model: VisionModel, depth: float, images: Tensor) -> np.ndarray:
     Args:
         model: The model; it stays as it is.
         depth: 1.0 for what enters the head; less for what enters the layer at that share of the network's layers
-            (`layer_at`), pooled as `rows_of` does.
+            (`layer_at`). Either is pooled as `rows_of` does.
         images: uint8 [N, 3, S, S].
 
     Returns:
         float32 [N, D].
     """
     layer = model.network.get_submodule(model.head) if depth >= 1 else layer_at(model.network, depth)
-    view = _flat if depth >= 1 else rows_of
-    with watched([layer], lambda values: view(values.detach().float()).cpu()) as seen:
+    with watched([layer], lambda values: rows_of(values.detach().float()).cpu()) as seen:
         model.logits(images)
     return np.concatenate([part.numpy() for part in seen])
-
-
-def _flat(values: Tensor) -> Tensor:
-    return rows_of(values) if values.ndim == 3 else values.flatten(1)
 
 
 def _probe(thief: Thief, view: Callable[[Tensor], np.ndarray], name: str) -> Candidate:
