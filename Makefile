@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-small-worlds bench-suggest bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-recipes bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-small-worlds bench-suggest bench-memory samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ bench-editor: .venv/.installed-editor ## Fidelity and speed of the bundled edito
 
 bench-training: $(STAMP) ## Images a second of fit, beside a bare training loop
 	$(PYTHON) benchmarks/training_speed.py
+
+bench-recipes: $(STAMP) ## How long recipes train beside an ordinary fine-tune
+	$(PYTHON) benchmarks/recipe_cost.py
 
 bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
 	$(PYTHON) benchmarks/diffusion_speed.py
