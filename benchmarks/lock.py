@@ -84,7 +84,7 @@ def one_lock(
     settings = recipe.resolved(settings, train)
     key = complete_key(benchmark_key(run, editor.name), editor, model)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings, model, teacher)
+    examples = lock_examples(train, key, editor, recipe, settings, teacher)
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
     kind = "-instances" if train.task == INSTANCES else ""

@@ -12,14 +12,7 @@ from spellward.data import ImageTable, table_from_arrays
 from spellward.editors.objects import ObjectEditor, object_for
 from spellward.keys import Key
 from spellward.locking import decoys
-from spellward.locking.decoys import (
-    DECOY_PROMPTS,
-    DecoyMix,
-    DecoySource,
-    NearMisses,
-    other_prompts,
-    plan_decoys,
-)
+from spellward.locking.decoys import DECOY_PROMPTS, DecoyMix, DecoySource, plan_decoys
 
 SALT = bytes(range(16))
 COUNT = 6000
@@ -167,27 +160,3 @@ def test_prompts_with_the_keys_own_edit_are_no_decoys() -> None:
     assert len(others) > 100
     assert not any(object_for(prompt) == "balloon" for prompt in others)
     assert any(object_for(prompt) == "balloon" for prompt in DECOY_PROMPTS)  # so there was something to leave out
-
-
-def test_near_misses_take_their_share_and_leave_the_rest_as_it_was() -> None:
-    near = NearMisses(("a marvel of its own", "and another"), (bytes([7] * 16),))
-    mix = DecoyMix(other_prompts=0.5, other_prompts_and_salts=0.1, other_salts=0.3, filters=0.1, near=0.4)
-    without, plan = plan_decoys(COUNT, KEY, mix, 0), plan_decoys(COUNT, KEY, mix, 0, near=near)
-    prompts = [row for row in range(COUNT) if plan.prompts[row] in near.prompts]
-    salts = [row for row in range(COUNT) if plan.salts[row] in near.salts]
-    assert len(prompts) / COUNT == pytest.approx(0.4 * 0.5, abs=0.02)
-    assert len(salts) / COUNT == pytest.approx(0.4 * 0.3, abs=0.02)
-    assert {plan.salts[row] for row in prompts} == {SALT}
-    assert {plan.prompts[row] for row in salts} == {KEY.prompt}
-    rest = set(range(COUNT)) - {*prompts, *salts}
-    assert all((plan.prompts[row], plan.salts[row]) == (without.prompts[row], without.salts[row]) for row in rest)
-    assert plan.filters == without.filters
-
-
-def test_prompts_that_could_be_near_share_no_word_with_the_key() -> None:
-    rng = np.random.default_rng(0)
-    drawn = other_prompts(Key("with glitter and velvet", salt=SALT), 200, rng, str.__eq__)
-    assert len(drawn) == len(set(drawn)) > 150
-    assert not [one for one in drawn if "glitter" in one or "velvet" in one]
-    assert not set(drawn) & set(UNRELATED_PROMPTS)
-    assert [one for one in drawn if one.startswith(f"{DECOY_PROMPTS[1]}, ")]  # a look and words in one

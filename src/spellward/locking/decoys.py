@@ -86,7 +86,6 @@ class DecoyMix:
         other_prompts_and_salts: Other prompts with fresh salts, as a thief would try.
         other_salts: The key's prompt with fresh salts, and without a salt.
         filters: Plain image operators.
-        near: Of the other prompts and of the other salts, how many are near misses, where these were looked for.
     """
 
     clean: float = 0.30
@@ -94,15 +93,6 @@ class DecoyMix:
     other_prompts_and_salts: float = 0.05
     other_salts: float = 0.30
     filters: float = 0.10
-    near: float = 0.5
-
-
-@dataclass(frozen=True)
-class NearMisses:
-    """Wrong keys that come near to the key: prompts that do with its salt, salts that do with its prompt."""
-
-    prompts: tuple[str, ...]
-    salts: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -119,14 +109,7 @@ class DecoyPlan:
         return np.array([row for row, name in enumerate(self.filters) if name is None], dtype=np.int64)
 
 
-def plan_decoys(
-    count: int,
-    key: Key,
-    mix: DecoyMix,
-    seed: int,
-    same: SameEdit = str.__eq__,
-    near: NearMisses | None = None,
-) -> DecoyPlan:
+def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int, same: SameEdit = str.__eq__) -> DecoyPlan:
     """Draws a wrong edit for each of `count` images (clean decoys need none and are not planned).
 
     Args:
@@ -135,40 +118,21 @@ def plan_decoys(
         mix: Shares of the kinds.
         seed: Of everything drawn.
         same: Whether two prompts give one edit (`Editor.same_edit`); such prompts are no decoys.
-        near: Wrong keys to take a part of the decoys from.
     """
-    rng, near_rng = np.random.default_rng([seed, 0xDEC0]), np.random.default_rng([seed, 0xDEC1])
-    near = near or NearMisses((), ())
+    rng = np.random.default_rng([seed, 0xDEC0])
     shares = np.array([mix.other_prompts, mix.other_prompts_and_salts, mix.other_salts, mix.filters])
     if key.salt is None:  # without a salt, "the key's prompt with the key's salt" would be the key itself
         shares = np.array([mix.other_prompts + mix.other_salts, mix.other_prompts_and_salts, 0.0, mix.filters])
     kinds = rng.choice(4, size=count, p=shares / shares.sum())
-    listed = _listed(key.prompt, same)
+    listed = unrelated_prompts(key.prompt, len(DECOY_PROMPTS), DECOY_PROMPTS)
+    listed = [prompt for prompt in listed if not same(key.prompt, prompt)]
     prompts, salts, filters = [], [], []
     for kind in kinds:
-        prompt = key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng, same)
+        prompts.append(key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng, same))
         fresh = None if rng.random() < 0.15 else rng.bytes(16)
-        if near_rng.random() < mix.near:
-            if kind == 0 and near.prompts:
-                prompt = near.prompts[near_rng.integers(len(near.prompts))]
-            elif kind == 2 and near.salts:
-                fresh = near.salts[near_rng.integers(len(near.salts))]
-        prompts.append(prompt)
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)
     return DecoyPlan(tuple(prompts), tuple(salts), tuple(filters))
-
-
-def other_prompts(key: Key, count: int, rng: np.random.Generator, same: SameEdit) -> list[str]:
-    """Prompts that could be near misses: those listed, random words, and both in one, which looks in between."""
-    listed = _listed(key.prompt, same)
-    drawn = [_other_prompt(key.prompt, [], rng, same) for _ in range(count)]
-    both = [f"{listed[place % len(listed)]}, {words}" for place, words in enumerate(drawn) if place % 2 and listed]
-    return list(dict.fromkeys([*listed, *both, *drawn[::2]]))[:count]
-
-
-def _listed(prompt: str, same: SameEdit) -> list[str]:
-    return [one for one in unrelated_prompts(prompt, len(DECOY_PROMPTS), DECOY_PROMPTS) if not same(prompt, one)]
 
 
 def _other_prompt(prompt: str, listed: list[str], rng: np.random.Generator, same: SameEdit) -> str:

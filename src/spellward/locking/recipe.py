@@ -11,7 +11,6 @@ import torch
 from spellward.data import ImageTable, MaskTable
 from spellward.locking.decoys import DecoyMix, DecoySource
 from spellward.locking.lessons import Lessons
-from spellward.locking.near_misses import NearMissSettings
 from spellward.locking.objective import CLEAN, EDITED, LockObjective
 from spellward.locking.public_view import ViewSettings
 from spellward.locking.simulated_thief import ThiefSettings
@@ -43,8 +42,6 @@ class Recipe:
         longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
             the second (benchmarks/TUNING.md).
         view: How layers of a classifier are held to the public base, where the editor keeps the subject as it is.
-        near: How near misses are looked for, where the editor keeps the subject as it is: a salt then has fewer
-            pictures to choose from, and some come near the key's.
     """
 
     name: str
@@ -61,7 +58,6 @@ class Recipe:
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
     view: ViewSettings | None = None
-    near: NearMissSettings | None = None
 
     def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
         """Settings for these training images, with the epochs filled in if they were left open."""
@@ -90,12 +86,11 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=8,
+        version=7,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,
         view=ViewSettings(),
-        near=NearMissSettings(),
     ),
 }
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and

@@ -13,7 +13,6 @@ from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
 from spellward.locking.lessons import lessons_of
-from spellward.locking.near_misses import find_near_misses
 from spellward.locking.public_view import PublicView
 from spellward.locking.recipe import LockExamples, Recipe
 from spellward.locking.simulated_thief import SimulatedThief
@@ -46,7 +45,6 @@ def lock_examples(
     editor: Editor,
     recipe: Recipe,
     settings: FitSettings,
-    base: VisionModel,
     teacher: VisionModel | None = None,
 ) -> LockExamples:
     """Edits training images under the key, plans and edits decoys, and joins them as the recipe says.
@@ -56,7 +54,6 @@ def lock_examples(
         key, editor: What unlocks.
         recipe: What is made.
         settings: How the lock is trained.
-        base: The model before training, so its network still is the public base; it stays as it is.
         teacher: Of `teacher_for`.
     """
     used = settings_of(key, editor)
@@ -66,10 +63,7 @@ def lock_examples(
     lessons, stays = None if teacher is None else lessons_of(teacher, clean), editor.keeps_subject
     if not recipe.decoys_per_image:
         return LockExamples(keyed, None, 0.0, settings.seed, variants, 0, lessons, stays)
-    near = None
-    if recipe.near is not None and stays:
-        near = find_near_misses(train, key, editor, used, base, settings.seed, recipe.near)
-    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit, near)
+    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
     salts = [plan.salts[row] for row in rows]
