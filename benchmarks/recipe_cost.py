@@ -25,6 +25,7 @@ from spellward.keys import Key
 from spellward.locking.recipe import RECIPES, LockExamples, Recipe
 from spellward.locking.training import fit_lock, lock_examples
 from spellward.models import FitSettings, fit, load_model
+from spellward.models.examples import PlainExamples
 
 RESULTS = Path(__file__).parent / "results" / "recipe_cost.json"
 PROMPTS = {"mini": "with oil pastel", "object": "a red balloon"}
@@ -41,7 +42,7 @@ def main() -> None:
     train = prepare(load_splits("sample:fashion").train, 64).subset(range(options.images))
     model = load_model("bundled", train.classes, 64, seed=0)
     settings = FitSettings(epochs=1, learning_rate=1e-3, freeze_norm=0)  # it makes the last epoch cheaper, of many one
-    plain = LockExamples(train, None, 0.0, seed=0)
+    plain = PlainExamples(train)
     ready: list[tuple[str, Recipe, LockExamples]] = []
     for name, editor in WAYS:
         recipe = replace(RECIPES[name], fewest_edits=0)  # edits are not timed; how many there are changes nothing
