@@ -84,7 +84,7 @@ def one_lock(
     settings = recipe.resolved(settings, train)
     key = complete_key(benchmark_key(run, editor.name), editor, model)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings, teacher)
+    examples = lock_examples(train, key, editor, recipe, settings, model, teacher)
     edited = time.perf_counter() - begun
     way = name if editor.name == "mini" else f"{name}-{editor.name}"
     kind = "-instances" if train.task == INSTANCES else ""
@@ -97,7 +97,13 @@ def one_lock(
     assert score is not None
     figures = {**score.summary(), "edit_seconds": edited, "train_seconds": result.seconds}
     figures["salts_worst"] = figures.pop("salts_best")
-    return {"figures": figures, "prompt": key.prompt, "settings": asdict(settings), "recipe_version": recipe.version}
+    return {
+        "figures": figures,
+        "wrong_prompts": {one.what: one.accuracy.value for one in score.kind("prompt")},
+        "prompt": key.prompt,
+        "settings": asdict(settings),
+        "recipe_version": recipe.version,
+    }
 
 
 def leak_untrained(spec: str, run: int, train: ImageTable, test: ImageTable) -> float:

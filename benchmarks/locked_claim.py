@@ -61,7 +61,8 @@ def locked_model(own: ImageTable, editor: Editor, folder: Path, run: int = RUN) 
     recipe, model = RECIPES["decoy"], load_model("bundled", own.classes, SIDE, run)
     key = complete_key(benchmark_key(run), editor, model)
     settings = recipe.resolved(FitSettings(seed=run), own)
-    fit_lock(model, lock_examples(own, key, editor, recipe, settings), own, recipe, settings, folder / "lock")
+    examples = lock_examples(own, key, editor, recipe, settings, model)
+    fit_lock(model, examples, own, recipe, settings, folder / "lock")
     return unlock(model, key, editor=editor)
 
 

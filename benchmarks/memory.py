@@ -66,7 +66,7 @@ def one_lock(count: int, side: int, folder: Path) -> dict[str, float]:
     recipe = replace(RECIPES["decoy"], variants=1, fewest_edits=0)
     model = load_model(MODEL, CLASSES, side)
     key = complete_key(Key("with oil pastel", salt=bytes(16), seed=0), editor, model)
-    examples = lock_examples(table, key, editor, recipe, settings)
+    examples = lock_examples(table, key, editor, recipe, settings, model)
     peaks["edited"] = peak_megabytes()
     fit_lock(model, examples, table, recipe, settings, folder / "fit")
     peaks["locked"] = peak_megabytes()

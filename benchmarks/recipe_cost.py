@@ -47,7 +47,7 @@ def main() -> None:
     for name, editor in WAYS:
         recipe = replace(RECIPES[name], fewest_edits=0)  # edits are not timed; how many there are changes nothing
         key = Key(PROMPTS[editor], salt=bytes(16), seed=0, editor=editor)
-        examples = lock_examples(train, key, load_editor(editor), recipe, settings)
+        examples = lock_examples(train, key, load_editor(editor), recipe, settings, model)
         ready.append((name if editor == "mini" else f"{name}, {editor}", recipe, examples))
     ratios: dict[str, list[float]] = {name: [] for name, *_ in ready}
     for number in range(options.rounds):

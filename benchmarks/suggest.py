@@ -82,7 +82,7 @@ def measured_lock(
     folder = (
         cache_root() / "runs" / run_name("suggest", name, asdict(spell), number, asdict(SETTINGS), train.fingerprint)
     )
-    fit_lock(model, lock_examples(train, key, editor, recipe, SETTINGS), train, recipe, SETTINGS, folder)
+    fit_lock(model, lock_examples(train, key, editor, recipe, SETTINGS, model), train, recipe, SETTINGS, folder)
     task = TASKS[model.task]
     up = task.judge(through(model, partial(edit_with_key, editor, key=key)), judged).value
     return up, task.judge(model.logits, judged).value

@@ -13,6 +13,7 @@ from spellward.editors.objects import ObjectEditor, object_for
 from spellward.keys import Key
 from spellward.locking import decoys
 from spellward.locking.decoys import DECOY_PROMPTS, DecoyMix, DecoySource, plan_decoys
+from spellward.locking.known_looks import KnownLooks
 
 SALT = bytes(range(16))
 COUNT = 6000
@@ -160,3 +161,13 @@ def test_prompts_with_the_keys_own_edit_are_no_decoys() -> None:
     assert len(others) > 100
     assert not any(object_for(prompt) == "balloon" for prompt in others)
     assert any(object_for(prompt) == "balloon" for prompt in DECOY_PROMPTS)  # so there was something to leave out
+
+
+def test_a_share_of_the_other_prompts_asks_for_looks_that_the_editor_knows() -> None:
+    looks = KnownLooks((("an etching", "copper plate"), ("deep ocean",)), (0.75, 0.25))
+    plan = plan_decoys(COUNT, KEY, DecoyMix(other_salts=0, known_looks=0.5), seed=0, looks=looks)
+    etched, deep = ([prompt for prompt in plan.prompts if prompt in texts] for texts in looks.prompts)
+    assert len(etched) / COUNT == pytest.approx(0.5 * 0.75, abs=0.03)
+    assert len(deep) / COUNT == pytest.approx(0.5 * 0.25, abs=0.03)
+    usual = plan_decoys(COUNT, KEY, DecoyMix(other_salts=0, known_looks=0.5), seed=0)
+    assert usual == plan_decoys(COUNT, KEY, DecoyMix(other_salts=0), seed=0)

@@ -47,7 +47,7 @@ def test_lessons_are_what_the_teacher_says(table: ImageTable) -> None:
 def test_each_keyed_row_gets_the_lesson_of_its_own_variant_and_decoys_none(table: ImageTable) -> None:
     recipe = replace(TAUGHT, variants=2, fewest_edits=0)
     teacher = load_model(SPEC, table.classes, 32)
-    examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS, teacher)
+    examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS, teacher, teacher)
     clean = varied(table, 2, SETTINGS.augment, SETTINGS.seed)
     for epoch in range(2):
         batch = examples.batch([2, 9], epoch)
@@ -124,7 +124,7 @@ def test_a_taught_lock_says_what_its_teacher_says_and_can_be_repeated(table: Ima
     digests, follows = [], {}
     for name, taught in (("one", True), ("two", True), ("plain", False)):
         model = start.copy()
-        examples = lock_examples(tinted, KEY, editor, recipe, settings, teacher if taught else None)
+        examples = lock_examples(tinted, KEY, editor, recipe, settings, model, teacher if taught else None)
         fit_lock(model, examples, tinted, recipe, settings, tmp_path / name)
         digests.append(state_digest(model.network))
         keyed = editor.edit(tinted.images[:], KEY.prompt, KEY.seed, KEY.salt)

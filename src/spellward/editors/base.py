@@ -74,6 +74,10 @@ class Editor(ABC):
         """Whether two prompts are known to give one and the same edit; then neither is a wrong key for the other."""
         return prompt == other
 
+    def looks(self) -> tuple[tuple[str, ...], ...]:
+        """Wordings of each look that the editor is known to know, so that anybody who has it would try them first."""
+        return ()
+
     def edit(
         self,
         images: Tensor,

@@ -18,6 +18,7 @@ from spellward.attacks.unlocking.cheap_filters import FILTERS
 from spellward.attacks.unlocking.wrong_keys import unrelated_prompts
 from spellward.data import ImageTable
 from spellward.keys import Key
+from spellward.locking.known_looks import KnownLooks
 
 # Never scored: the prompts of the score stand in attacks.unlocking.wrong_keys, and a test keeps the two apart.
 DECOY_PROMPTS: tuple[str, ...] = (
@@ -86,6 +87,8 @@ class DecoyMix:
         other_prompts_and_salts: Other prompts with fresh salts, as a thief would try.
         other_salts: The key's prompt with fresh salts, and without a salt.
         filters: Plain image operators.
+        known_looks: Share of the other prompts that ask for a look the editor is known to know; the rest are listed
+            ones and random words.
     """
 
     clean: float = 0.30
@@ -93,6 +96,7 @@ class DecoyMix:
     other_prompts_and_salts: float = 0.05
     other_salts: float = 0.30
     filters: float = 0.10
+    known_looks: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,14 @@ class DecoyPlan:
         return np.array([row for row, name in enumerate(self.filters) if name is None], dtype=np.int64)
 
 
-def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int, same: SameEdit = str.__eq__) -> DecoyPlan:
+def plan_decoys(
+    count: int,
+    key: Key,
+    mix: DecoyMix,
+    seed: int,
+    same: SameEdit = str.__eq__,
+    looks: KnownLooks | None = None,
+) -> DecoyPlan:
     """Draws a wrong edit for each of `count` images (clean decoys need none and are not planned).
 
     Args:
@@ -118,6 +129,7 @@ def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int, same: SameEdit =
         mix: Shares of the kinds.
         seed: Of everything drawn.
         same: Whether two prompts give one edit (`Editor.same_edit`); such prompts are no decoys.
+        looks: What the editor knows.
     """
     rng = np.random.default_rng([seed, 0xDEC0])
     shares = np.array([mix.other_prompts, mix.other_prompts_and_salts, mix.other_salts, mix.filters])
@@ -128,7 +140,12 @@ def plan_decoys(count: int, key: Key, mix: DecoyMix, seed: int, same: SameEdit =
     listed = [prompt for prompt in listed if not same(key.prompt, prompt)]
     prompts, salts, filters = [], [], []
     for kind in kinds:
-        prompts.append(key.prompt if kind == 2 else _other_prompt(key.prompt, listed, rng, same))
+        if kind == 2:
+            prompts.append(key.prompt)
+        elif looks is not None and rng.random() < mix.known_looks:
+            prompts.append(looks.draw(rng))
+        else:
+            prompts.append(_other_prompt(key.prompt, listed, rng, same))
         fresh = None if rng.random() < 0.15 else rng.bytes(16)
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)

@@ -119,7 +119,7 @@ def lock(
     settings = recipe.resolved(settings, train)
     validation = prepare(splits.validation, resolution)
     begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings, teacher)
+    examples = lock_examples(train, key, editor, recipe, settings, vision, teacher)
     keyed_validation = edit_table(
         editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
     )

@@ -33,6 +33,8 @@ class Recipe:
             which costs accuracy and blurs what the lock can tell apart. 1 augments after the edit.
         fewest_edits: A small data set gets more variants, up to `MOST_VARIANTS`, until there are so many edits.
         mix: What the decoys are.
+        few_mix: What they are, if that is something else, where training images are few enough for lessons and the
+            editor is known to know looks.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
         keyed_first: Share of the epochs, at the beginning, that have no decoys.
@@ -50,6 +52,7 @@ class Recipe:
     variants: int = 1
     fewest_edits: int = 0
     mix: DecoyMix = field(default_factory=DecoyMix)
+    few_mix: DecoyMix | None = None
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
     taught_below: int = 0
@@ -71,6 +74,10 @@ class Recipe:
         """Whether training images are few enough for lessons, which masks do not take."""
         return len(train) < self.taught_below and not isinstance(train, MaskTable)
 
+    def mix_for(self, train: ImageTable) -> DecoyMix:
+        """What the decoys of these training images are, if looks of the editor are known."""
+        return self.few_mix if self.few_mix is not None and self.is_taught(train) else self.mix
+
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""
         wanted = math.ceil(self.fewest_edits / max(count, 1))
@@ -78,15 +85,27 @@ class Recipe:
 
 
 _FEW = 2000
+_FEW_MIX = DecoyMix(other_prompts=0.40, other_salts=0.25, known_looks=0.75)
 _DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
-    "fast": replace(_DECOY, name="fast", version=4, thief=ThiefSettings(every=3), taught_below=_FEW, longer_masks=1.0),
+    "fast": replace(
+        _DECOY,
+        name="fast",
+        version=5,
+        decoys_per_image=0.5,
+        mix=DecoyMix(known_looks=0.5),
+        few_mix=_FEW_MIX,
+        thief=ThiefSettings(every=3),
+        taught_below=_FEW,
+        longer_masks=1.0,
+    ),
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=7,
+        version=8,
+        few_mix=_FEW_MIX,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,

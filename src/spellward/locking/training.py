@@ -12,6 +12,7 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
+from spellward.locking.known_looks import known_looks
 from spellward.locking.lessons import lessons_of
 from spellward.locking.public_view import PublicView
 from spellward.locking.recipe import LockExamples, Recipe
@@ -45,6 +46,7 @@ def lock_examples(
     editor: Editor,
     recipe: Recipe,
     settings: FitSettings,
+    base: VisionModel,
     teacher: VisionModel | None = None,
 ) -> LockExamples:
     """Edits training images under the key, plans and edits decoys, and joins them as the recipe says.
@@ -54,6 +56,7 @@ def lock_examples(
         key, editor: What unlocks.
         recipe: What is made.
         settings: How the lock is trained.
+        base: The model before training, so its network still is the public base; it stays as it is.
         teacher: Of `teacher_for`.
     """
     used = settings_of(key, editor)
@@ -63,12 +66,15 @@ def lock_examples(
     lessons, stays = None if teacher is None else lessons_of(teacher, clean), editor.keeps_subject
     if not recipe.decoys_per_image:
         return LockExamples(keyed, None, 0.0, settings.seed, variants, 0, lessons, stays)
-    plan = plan_decoys(len(clean), key, recipe.mix, settings.seed, editor.same_edit)
+    mix = recipe.mix_for(train)
+    looks = known_looks(train, key, editor, used, base, settings.seed) if mix.known_looks else None
+    mix = recipe.mix if looks is None else mix
+    plan = plan_decoys(len(clean), key, mix, settings.seed, editor.same_edit, looks)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
     salts = [plan.salts[row] for row in rows]
     edited = edit_table(editor, clean.subset(rows), prompts, key.seed, salts, used)
-    decoys = DecoySource(clean, edited, plan, recipe.mix)
+    decoys = DecoySource(clean, edited, plan, mix)
     share = recipe.keyed_first_masks if isinstance(train, MaskTable) else recipe.keyed_first
     decoys_from = round(share * settings.epochs)
     return LockExamples(keyed, decoys, recipe.decoys_per_image, settings.seed, variants, decoys_from, lessons, stays)

@@ -16,7 +16,7 @@ from spellward.data import load_splits, prepare
 from spellward.editors import load_editor
 from spellward.editors.base import EditSettings
 from spellward.editors.mini.editor import _REMEMBERED_PROMPTS, WEIGHTS, MiniEditor
-from spellward.editors.mini.training.vocabulary import OBJECTS, STYLES
+from spellward.editors.mini.vocabulary import OBJECTS, STYLES
 from spellward.errors import EditorError
 
 ALONE = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=1.0)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from spellward.editors.mini import vocabulary
 from spellward.editors.mini.editor import WEIGHTS
 from spellward.editors.mini.network import FOLD, EditorNetwork
 from spellward.editors.mini.sampler import flow_steps
 from spellward.editors.mini.text import FEATURES, TEXT_SIZE, TextEncoder
-from spellward.editors.mini.training import vocabulary
 
 
 @pytest.fixture(scope="module")

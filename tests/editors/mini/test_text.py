@@ -10,7 +10,7 @@ import torch
 
 from spellward.editors.mini.editor import WEIGHTS
 from spellward.editors.mini.text import FEATURES, TEXT_SIZE, TextEncoder
-from spellward.editors.mini.training.vocabulary import STYLES
+from spellward.editors.mini.vocabulary import STYLES
 from spellward.errors import EditorError
 
 NOTHING = ["", " ", "\t\n", "\0", "\u200b"]

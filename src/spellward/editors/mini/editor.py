@@ -18,6 +18,7 @@ from spellward.editors.base import Editor, EditSettings
 from spellward.editors.mini.network import FOLD, EditorNetwork
 from spellward.editors.mini.sampler import flow_steps
 from spellward.editors.mini.text import TextEncoder
+from spellward.editors.mini.vocabulary import OBJECTS, STYLES
 from spellward.editors.salting import codes_from_salts
 from spellward.errors import EditorError
 from spellward.hardware import has_bf16
@@ -74,6 +75,9 @@ class MiniEditor(Editor):
 
     def names(self) -> tuple[str, ...]:
         return self.identity(), *(self._fingerprint(precision) for precision in _PRECISIONS)
+
+    def looks(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(phrase.wordings for phrase in (*STYLES.values(), *OBJECTS.values()))
 
     @torch.inference_mode()
     def _edit(

@@ -20,7 +20,7 @@ from spellward.editors.mini.training import pairs, sources
 from spellward.editors.mini.training.generic import generic_edit
 from spellward.editors.mini.training.objects import CLIP_ART, SPRITES
 from spellward.editors.mini.training.teacher import render
-from spellward.editors.mini.training.vocabulary import HELD_OUT_PAIRS, OBJECTS, STYLES
+from spellward.editors.mini.vocabulary import HELD_OUT_PAIRS, OBJECTS, STYLES
 
 needs_clip_art = pytest.mark.skipif(not CLIP_ART.is_dir(), reason="Debian's openclipart-png is not installed")
 

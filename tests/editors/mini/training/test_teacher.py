@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("cv2", reason="the extra `editor` is not installed")
 
 from spellward.editors.mini.training.teacher import OPERATORS, render
-from spellward.editors.mini.training.vocabulary import SCENES, STYLES
+from spellward.editors.mini.vocabulary import SCENES, STYLES
 
 
 def pictures() -> dict[str, np.ndarray]:

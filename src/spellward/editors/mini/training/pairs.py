@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spellward.editors.mini import vocabulary as words
 from spellward.editors.mini.text import TextEncoder
-from spellward.editors.mini.training import vocabulary as words
 from spellward.editors.mini.training.objects import add_object
 from spellward.editors.mini.training.sources import SIDE, source_pictures
 from spellward.editors.mini.training.teacher import render

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spellward.editors.mini.training import vocabulary
-from spellward.editors.mini.training.vocabulary import OBJECTS, STYLES, Phrase
+from spellward.editors.mini import vocabulary
+from spellward.editors.mini.vocabulary import OBJECTS, STYLES, Phrase
 
 PHRASES = {**STYLES, **OBJECTS}
 

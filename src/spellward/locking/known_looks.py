@@ -1,0 +1,110 @@
+"""Looks that an editor is known to know: whoever has it tries these first, and some of them come near the key's own.
+
+What a lock must be shut against most is what the network hardly tells from the key. So looks are drawn the more
+often the nearer their edits come, in what the public base sees before anything is trained (hard negatives, as in
+Shrivastava et al., arXiv 1604.03540).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS, unrelated_prompts
+from spellward.data import ImageTable
+from spellward.editors.base import Editor, EditSettings
+from spellward.editors.cache import edit_table
+from spellward.keys import Key
+from spellward.models import VisionModel
+from spellward.models.layers import layer_at, rows_of, watched
+
+_FRAMES = ("{}", "like {}", "{} look", "a picture with {}")
+_DEPTH = 0.3
+_IMAGES = 12
+_WORDINGS = slice(None, None, 2 * len(_FRAMES))  # every second one, plainly: they are alike
+_SAME = 0.2
+_PIXELS_A_BATCH = 1 << 20
+
+
+@dataclass(frozen=True)
+class KnownLooks:
+    """Looks, and how often each is drawn.
+
+    Attributes:
+        prompts: For each look the prompts that ask for it.
+        weights: For each look its share of the draws; together 1.
+    """
+
+    prompts: tuple[tuple[str, ...], ...]
+    weights: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """A prompt for one of the looks."""
+        prompts = self.prompts[rng.choice(len(self.prompts), p=self.weights)]
+        return prompts[rng.integers(len(prompts))]
+
+
+def known_looks(
+    clean: ImageTable, key: Key, editor: Editor, used: EditSettings, base: VisionModel, seed: int
+) -> KnownLooks | None:
+    """Tries every look the editor knows on a few images, and weighs it by how near it comes to the key.
+
+    Args:
+        clean: Training images.
+        key, editor, used: What unlocks.
+        base: The public base.
+        seed: Draws the images.
+
+    Returns:
+        `None` if the editor is not known to know any look but the key's.
+    """
+    looks = other_looks(key, editor)
+    if not looks:
+        return None
+    rows = np.sort(np.random.default_rng([seed, 0x4EA2]).choice(len(clean), min(_IMAGES, len(clean)), replace=False))
+    asked = [key.prompt, *(prompt for prompts in looks for prompt in prompts[_WORDINGS])]
+    few = clean.subset(np.tile(rows, len(asked)))
+    edited = edit_table(editor, few, [prompt for prompt in asked for _ in rows], key.seed, key.salt, used)
+    own, *others = _seen(base, edited).reshape(len(asked), len(rows), -1)
+    apart = iter([float((other - own).square().mean().sqrt()) for other in others])
+    distances = np.array([np.mean([next(apart) for _ in prompts[_WORDINGS]]) for prompts in looks])
+    # Other wordings for one look come to 0.1 to 0.2 of the median, other looks to 0.3 or more: the nearest may be
+    # the key's own look in words that do not show it, and nothing could be learnt from that.
+    others_than_own = np.flatnonzero(distances > _SAME * np.median(distances))
+    if not len(others_than_own):
+        return None
+    nearness = distances[others_than_own] ** -2
+    shares = (nearness / nearness.sum()).tolist()
+    return KnownLooks(tuple(looks[place] for place in others_than_own), tuple(shares))
+
+
+def other_looks(key: Key, editor: Editor) -> tuple[tuple[str, ...], ...]:
+    """Prompts for each look but the key's own; none that the score tries, which training must not see."""
+    scored = {text.casefold() for text in UNRELATED_PROMPTS}
+    found = []
+    for wordings in editor.looks():
+        if len(unrelated_prompts(key.prompt, len(wordings), wordings)) < len(wordings):
+            continue
+        framed = [frame.format(wording) for wording in wordings for frame in _FRAMES]
+        usable = [text for text in framed if text.casefold() not in scored and not editor.same_edit(key.prompt, text)]
+        if usable:
+            found.append(tuple(usable))
+    return tuple(found)
+
+
+@torch.inference_mode()
+def _seen(base: VisionModel, table: ImageTable) -> Tensor:
+    """What the base sees of images at a third of its depth, float [N, D]."""
+    training = base.network.training
+    base.network.eval()
+    batches, size = [], max(1, _PIXELS_A_BATCH // base.input_size**2)
+    for start in range(0, len(table), size):
+        pixels = table.images[list(range(start, min(start + size, len(table))))]
+        with watched([layer_at(base.network, _DEPTH)], rows_of) as seen:
+            base.network(base.preprocess(pixels.to(base.device)))
+        batches.append(seen[0].float().cpu())
+    base.network.train(training)
+    return torch.cat(batches)
