@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spellward.attacks.unlocking.dictionary import DICTIONARY
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS
 from spellward.data import ImageTable, table_from_arrays
 from spellward.editors import load_editor
@@ -95,8 +96,8 @@ def test_the_keys_own_look_is_no_other_look_in_any_wording() -> None:
     assert "aquarelle" in gone
 
 
-def test_no_look_is_asked_for_in_words_of_the_score() -> None:
+def test_no_look_is_asked_for_in_words_of_the_score_or_of_a_search() -> None:
     prompts = {prompt.casefold() for look in other_looks(KEY, load_editor("mini")) for prompt in look}
     assert len(prompts) > 600
     assert "like under the sea" in prompts  # which the editor was taught without the first word, as the score has it
-    assert not prompts & {prompt.casefold() for prompt in UNRELATED_PROMPTS}
+    assert not prompts & {prompt.casefold() for prompt in (*UNRELATED_PROMPTS, *DICTIONARY)}
