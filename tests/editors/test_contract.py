@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,8 +84,16 @@ def test_any_size_comes_back_as_it_was(editor: Editor, size: tuple[int, int]) ->
     assert editor.edit(images[:0], "with oil pastel").shape == (0, 3, *size)
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_an_image_is_edited_alike_in_any_batch_and_order(editor: Editor, size: tuple[int, int]) -> None:
+def test_an_image_is_edited_alike_in_any_batch_and_order(editor: Editor, size: tuple[int, int], threads: int) -> None:
     images, prompts = pictures(4, *size), ["with oil pastel", "", "x", "neon lights"]
     salts = [None, SALTS[0], SALTS[1], SALTS[0]]
     together = editor.edit(images, prompts, 3, salts)

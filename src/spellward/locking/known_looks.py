@@ -10,23 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from spellward.attacks.unlocking.probing import features
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS, unrelated_prompts
 from spellward.data import ImageTable
 from spellward.editors.base import Editor, EditSettings
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.models import VisionModel
-from spellward.models.layers import layer_at, rows_of, watched
 
 _FRAMES = ("{}", "like {}", "{} look", "a picture with {}")
 _DEPTH = 0.3
 _IMAGES = 12
 _WORDINGS = slice(None, None, 2 * len(_FRAMES))  # every second one, plainly: they are alike
 _SAME = 0.2
-_PIXELS_A_BATCH = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,8 @@ def known_looks(
     asked = [key.prompt, *(prompt for prompts in looks for prompt in prompts[_WORDINGS])]
     few = clean.subset(np.tile(rows, len(asked)))
     edited = edit_table(editor, few, [prompt for prompt in asked for _ in rows], key.seed, key.salt, used)
-    own, *others = _seen(base, edited).reshape(len(asked), len(rows), -1)
-    apart = iter([float((other - own).square().mean().sqrt()) for other in others])
+    own, *others = features(base, _DEPTH, edited.images[:]).reshape(len(asked), len(rows), -1)
+    apart = iter([float(np.sqrt(np.square(other - own).mean())) for other in others])
     distances = np.array([np.mean([next(apart) for _ in prompts[_WORDINGS]]) for prompts in looks])
     # Other wordings for one look come to 0.1 to 0.2 of the median, other looks to 0.3 or more: the nearest may be
     # the key's own look in words that do not show it, and nothing could be learnt from that.
@@ -93,18 +90,3 @@ def other_looks(key: Key, editor: Editor) -> tuple[tuple[str, ...], ...]:
         if usable:
             found.append(tuple(usable))
     return tuple(found)
-
-
-@torch.inference_mode()
-def _seen(base: VisionModel, table: ImageTable) -> Tensor:
-    """What the base sees of images at a third of its depth, float [N, D]."""
-    training = base.network.training
-    base.network.eval()
-    batches, size = [], max(1, _PIXELS_A_BATCH // base.input_size**2)
-    for start in range(0, len(table), size):
-        pixels = table.images[list(range(start, min(start + size, len(table))))]
-        with watched([layer_at(base.network, _DEPTH)], rows_of) as seen:
-            base.network(base.preprocess(pixels.to(base.device)))
-        batches.append(seen[0].float().cpu())
-    base.network.train(training)
-    return torch.cat(batches)

@@ -74,9 +74,10 @@ class Recipe:
         """Whether training images are few enough for lessons, which masks do not take."""
         return len(train) < self.taught_below and not isinstance(train, MaskTable)
 
-    def mix_for(self, train: ImageTable) -> DecoyMix:
-        """What the decoys of these training images are, if looks of the editor are known."""
-        return self.few_mix if self.few_mix is not None and self.is_taught(train) else self.mix
+    def mix_for(self, train: ImageTable, knows_looks: bool) -> DecoyMix:
+        """What the decoys of these training images are, by an editor that is known to know looks or is not."""
+        few = knows_looks and self.is_taught(train)
+        return self.few_mix if few and self.few_mix is not None else self.mix
 
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""

@@ -66,9 +66,8 @@ def lock_examples(
     lessons, stays = None if teacher is None else lessons_of(teacher, clean), editor.keeps_subject
     if not recipe.decoys_per_image:
         return LockExamples(keyed, None, 0.0, settings.seed, variants, 0, lessons, stays)
-    mix = recipe.mix_for(train)
+    mix = recipe.mix_for(train, bool(editor.looks()))
     looks = known_looks(train, key, editor, used, base, settings.seed) if mix.known_looks else None
-    mix = recipe.mix if looks is None else mix
     plan = plan_decoys(len(clean), key, mix, settings.seed, editor.same_edit, looks)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]

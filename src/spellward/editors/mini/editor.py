@@ -87,6 +87,7 @@ class MiniEditor(Editor):
         padded = _pad(images)
         # Kernels may round differently for other batch sizes; a batch of always the same size keeps pixels the same.
         size = max(1, min(self.batch_size, _PIXELS_A_BATCH // (padded.shape[2] * padded.shape[3])))
+        size = 1 << (size.bit_length() - 1)  # of three, one would be split between two threads and rounded otherwise
         vectors = self.text_vectors(prompts)
         codes = codes_from_salts(salts)
         edited = []
