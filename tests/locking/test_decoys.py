@@ -171,3 +171,13 @@ def test_a_share_of_the_other_prompts_asks_for_looks_that_the_editor_knows() -> 
     assert len(deep) / COUNT == pytest.approx(0.5 * 0.25, abs=0.03)
     usual = plan_decoys(COUNT, KEY, DecoyMix(other_salts=0, known_looks=0.5), seed=0)
     assert usual == plan_decoys(COUNT, KEY, DecoyMix(other_salts=0), seed=0)
+
+
+def test_a_share_of_the_fresh_salts_draws_nearly_what_the_keys_own_does() -> None:
+    near, mix = tuple(bytes([number] * 16) for number in range(7, 12)), DecoyMix(near_salts=0.4)
+    plan = plan_decoys(COUNT, KEY, mix, seed=0, near_salts=near)
+    rows = list(zip(plan.prompts, plan.salts, plan.filters, strict=True))
+    fresh = [salt for prompt, salt, name in rows if prompt == KEY.prompt and salt is not None and name is None]
+    assert [fresh.count(salt) / len(fresh) for salt in near] == pytest.approx([0.08] * 5, abs=0.03)
+    assert not any(salt in near for prompt, salt, _ in rows if prompt != KEY.prompt)
+    assert plan_decoys(COUNT, KEY, mix, seed=0) == plan_decoys(COUNT, KEY, DecoyMix(), seed=0)

@@ -7,7 +7,7 @@ authors' repository). Decoys are clean images and images edited with wrong keys;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,7 @@ class DecoyMix:
         filters: Plain image operators.
         known_looks: Share of the other prompts that ask for a look the editor is known to know; the rest are listed
             ones and random words.
+        near_salts: Share of the fresh salts under the key's prompt that draw nearly what the key's own does.
     """
 
     clean: float = 0.30
@@ -97,6 +98,7 @@ class DecoyMix:
     other_salts: float = 0.30
     filters: float = 0.10
     known_looks: float = 0.0
+    near_salts: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def plan_decoys(
     seed: int,
     same: SameEdit = str.__eq__,
     looks: KnownLooks | None = None,
+    near_salts: Sequence[bytes] = (),
 ) -> DecoyPlan:
     """Draws a wrong edit for each of `count` images (clean decoys need none and are not planned).
 
@@ -130,6 +133,7 @@ def plan_decoys(
         seed: Of everything drawn.
         same: Whether two prompts give one edit (`Editor.same_edit`); such prompts are no decoys.
         looks: What the editor knows.
+        near_salts: Those that draw nearly what the key's own does.
     """
     rng = np.random.default_rng([seed, 0xDEC0])
     shares = np.array([mix.other_prompts, mix.other_prompts_and_salts, mix.other_salts, mix.filters])
@@ -147,6 +151,8 @@ def plan_decoys(
         else:
             prompts.append(_other_prompt(key.prompt, listed, rng, same))
         fresh = None if rng.random() < 0.15 else rng.bytes(16)
+        if kind == 2 and near_salts and fresh is not None and rng.random() < mix.near_salts:
+            fresh = near_salts[int(rng.integers(len(near_salts)))]
         salts.append(key.salt if kind == 0 else fresh)
         filters.append(list(FILTERS)[rng.integers(len(FILTERS))] if kind == 3 else None)
     return DecoyPlan(tuple(prompts), tuple(salts), tuple(filters))

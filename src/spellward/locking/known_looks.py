@@ -1,8 +1,7 @@
 """Looks that an editor is known to know: whoever has it tries these first, and some of them come near the key's own.
 
 What a lock must be shut against most is what the network hardly tells from the key. So looks are drawn the more
-often the nearer their edits come, in what the public base sees before anything is trained (hard negatives, as in
-Shrivastava et al., arXiv 1604.03540).
+often the nearer their edits come (`nearness`).
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spellward.attacks.unlocking.probing import features
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS, unrelated_prompts
 from spellward.data import ImageTable
 from spellward.editors.base import Editor, EditSettings
-from spellward.editors.cache import edit_table
 from spellward.keys import Key
+from spellward.locking.nearness import distances_from_key, tell_apart
 from spellward.models import VisionModel
 
 _FRAMES = ("{}", "like {}", "{} look", "a picture with {}")
-_DEPTH = 0.3
-_IMAGES = 12
 _WORDINGS = slice(None, None, 2 * len(_FRAMES))  # every second one, plainly: they are alike
-_SAME = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,16 +56,10 @@ def known_looks(
     looks = other_looks(key, editor)
     if not looks:
         return None
-    rows = np.sort(np.random.default_rng([seed, 0x4EA2]).choice(len(clean), min(_IMAGES, len(clean)), replace=False))
-    asked = [key.prompt, *(prompt for prompts in looks for prompt in prompts[_WORDINGS])]
-    few = clean.subset(np.tile(rows, len(asked)))
-    edited = edit_table(editor, few, [prompt for prompt in asked for _ in rows], key.seed, key.salt, used)
-    own, *others = features(base, _DEPTH, edited.images[:]).reshape(len(asked), len(rows), -1)
-    apart = iter([float(np.sqrt(np.square(other - own).mean())) for other in others])
+    asked = [prompt for prompts in looks for prompt in prompts[_WORDINGS]]
+    apart = iter(distances_from_key(clean, key, editor, used, base, [(prompt, key.salt) for prompt in asked], seed))
     distances = np.array([np.mean([next(apart) for _ in prompts[_WORDINGS]]) for prompts in looks])
-    # Other wordings for one look come to 0.1 to 0.2 of the median, other looks to 0.3 or more: the nearest may be
-    # the key's own look in words that do not show it, and nothing could be learnt from that.
-    others_than_own = np.flatnonzero(distances > _SAME * np.median(distances))
+    others_than_own = np.flatnonzero(tell_apart(distances))
     if not len(others_than_own):
         return None
     nearness = distances[others_than_own] ** -2

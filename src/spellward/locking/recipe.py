@@ -86,7 +86,7 @@ class Recipe:
 
 
 _FEW = 2000
-_FEW_MIX = DecoyMix(other_prompts=0.40, other_salts=0.25, known_looks=0.75)
+_FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts=0.5)
 _DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
@@ -94,7 +94,7 @@ RECIPES: dict[str, Recipe] = {
     "fast": replace(
         _DECOY,
         name="fast",
-        version=5,
+        version=6,
         decoys_per_image=0.5,
         mix=DecoyMix(known_looks=0.5),
         few_mix=_FEW_MIX,
@@ -105,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=8,
+        version=9,
         few_mix=_FEW_MIX,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,

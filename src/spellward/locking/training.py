@@ -14,6 +14,7 @@ from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
 from spellward.locking.known_looks import known_looks
 from spellward.locking.lessons import lessons_of
+from spellward.locking.nearness import near_salts
 from spellward.locking.public_view import PublicView
 from spellward.locking.recipe import LockExamples, Recipe
 from spellward.locking.simulated_thief import SimulatedThief
@@ -68,7 +69,8 @@ def lock_examples(
         return LockExamples(keyed, None, 0.0, settings.seed, variants, 0, lessons, stays)
     mix = recipe.mix_for(train, bool(editor.looks()))
     looks = known_looks(train, key, editor, used, base, settings.seed) if mix.known_looks else None
-    plan = plan_decoys(len(clean), key, mix, settings.seed, editor.same_edit, looks)
+    near = near_salts(train, key, editor, used, base, settings.seed) if mix.near_salts else ()
+    plan = plan_decoys(len(clean), key, mix, settings.seed, editor.same_edit, looks, near)
     rows = plan.edited_rows
     prompts = [plan.prompts[row] for row in rows]
     salts = [plan.salts[row] for row in rows]
