@@ -36,8 +36,8 @@ class Shading(Editor):
 
 @pytest.fixture
 def clean() -> ImageTable:
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    return table_from_arrays(pixels, [row % 2 for row in range(20)], ("a", "b"))
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 32, 32, 3), dtype=np.uint8)
+    return table_from_arrays(pixels, [row % 2 for row in range(500)], ("a", "b"))
 
 
 @pytest.fixture
@@ -65,6 +65,11 @@ def test_near_salts_are_fresh_ones_that_draw_nearly_the_same(clean: ImageTable, 
     assert shades[0] > 10 and shades[-1] < 100  # of 256; the key's is 0, and nobody could tell the nearest from it
     assert found == near_salts(clean, KEY, editor, editor.defaults, base, seed=0)
     assert set(found).isdisjoint(near_salts(clean, KEY, editor, editor.defaults, base, seed=1))
+
+
+def test_few_images_are_worth_few_salts(clean: ImageTable, base: VisionModel) -> None:
+    few = clean.subset(np.arange(25))
+    assert len(near_salts(few, KEY, Shading(), Shading.defaults, base, seed=0)) == 3
 
 
 def test_a_key_without_salt_has_no_near_ones(clean: ImageTable, base: VisionModel) -> None:

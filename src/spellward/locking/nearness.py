@@ -6,6 +6,7 @@ often (hard negatives, as in Shrivastava et al., arXiv 1604.03540).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ from spellward.models import VisionModel
 
 _DEPTH = 0.3
 _IMAGES = 12
-_SALTS, _NEAR = 480, 48
+_MOST_SALTS, _NEAR = 480, 0.1
 _SAME = 0.2
 
 
@@ -65,15 +66,21 @@ def tell_apart(distances: np.ndarray) -> np.ndarray:
 def near_salts(
     clean: ImageTable, key: Key, editor: Editor, used: EditSettings, base: VisionModel, seed: int
 ) -> tuple[bytes, ...]:
-    """Fresh salts that draw nearly what the key's own does: the nearest tenth of 480; none if the key has no salt.
+    """Fresh salts that draw nearly what the key's own does: the nearest tenth of 480, or of one for each image.
+
+    A dozen edits for each training image at most, so that the search stays in proportion to the lock.
 
     Args:
         clean, key, editor, used, base, seed: See `distances_from_key`.
+
+    Returns:
+        None of them, if the key has no salt.
     """
     if key.salt is None:
         return ()
     rng = np.random.default_rng([seed, 0x5A17])
-    salts = [rng.bytes(len(key.salt)) for _ in range(_SALTS)]
+    salts = [rng.bytes(len(key.salt)) for _ in range(min(len(clean), _MOST_SALTS))]
     distances = distances_from_key(clean, key, editor, used, base, [(key.prompt, salt) for salt in salts], seed)
     others = tell_apart(distances)
-    return tuple(salts[place] for place in np.argsort(distances, kind="stable") if others[place])[:_NEAR]
+    nearest = [salts[place] for place in np.argsort(distances, kind="stable") if others[place]]
+    return tuple(nearest[: math.ceil(_NEAR * len(salts))])
