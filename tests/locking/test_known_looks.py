@@ -6,54 +6,27 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from tests.locking.tinting import Tinting, noise_table, untrained
 
 from spellward.attacks.unlocking.dictionary import DICTIONARY
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS
-from spellward.data import ImageTable, table_from_arrays
+from spellward.data import ImageTable
 from spellward.editors import load_editor
-from spellward.editors.base import Editor, EditSettings
 from spellward.keys import Key
 from spellward.locking.known_looks import KnownLooks, known_looks, other_looks
-from spellward.models import VisionModel, load_model, state_digest
+from spellward.models import VisionModel, state_digest
 
 KEY = Key("zanzibar quicksilver", salt=bytes(16))
 
 
-class Tinting(Editor):
-    """Every look it knows paints the picture grey; how light, its prompt says, and that of the key is black."""
-
-    name = "tinting"
-    max_steps = 1
-    defaults = EditSettings(steps=1, guidance=1.0, image_guidance=1.0, strength=1.0)
-    resolution = 32
-
-    def __init__(self, *shades: int) -> None:
-        self.shades = shades
-
-    def fingerprint(self) -> str:
-        return f"tinting:{self.shades}"
-
-    def looks(self) -> tuple[tuple[str, ...], ...]:
-        return tuple((f"shade {shade}", f"tone {shade}") for shade in self.shades)
-
-    def _edit(
-        self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
-    ) -> Tensor:
-        shades = [next((int(word) for word in prompt.split() if word.isdigit()), 0) for prompt in prompts]
-        return torch.tensor(shades, dtype=torch.uint8).view(-1, 1, 1, 1).expand(images.shape).clone()
-
-
 @pytest.fixture
 def clean() -> ImageTable:
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-    return table_from_arrays(pixels, [row % 2 for row in range(20)], ("a", "b"))
+    return noise_table(20)
 
 
 @pytest.fixture
 def base(clean: ImageTable) -> VisionModel:
-    return load_model("timm/test_resnet?random", clean.classes, 32, seed=0)
+    return untrained(clean)
 
 
 def weights(clean: ImageTable, base: VisionModel, *shades: int) -> dict[int, float]:
