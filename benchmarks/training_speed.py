@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of_output
-from spellward.models.fit import bf16_is_faster
+from spellward.models.fit_settings import bf16_is_faster
 from spellward.models.vision import autocast
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.json"

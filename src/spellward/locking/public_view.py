@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spellward.locking.objective import CLEAN
 from spellward.models import Batch, VisionModel
-from spellward.models.fit import Objective
+from spellward.models.batches import Objective
 from spellward.models.layers import layer_at, rows_of, watched
 
 _FLOOR = 0.1

@@ -22,8 +22,8 @@ from spellward.locking.unlock import settings_of
 from spellward.locking.vanilla import ordinary_fine_tune
 from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
-from spellward.models.fit import Objective, Validate
-from spellward.models.fit import Report as FitReport
+from spellward.models.batches import Objective, Validate
+from spellward.models.batches import Report as FitReport
 
 
 def teacher_for(

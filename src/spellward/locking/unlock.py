@@ -18,9 +18,9 @@ from spellward.errors import KeyRefusedError, ModelError
 from spellward.keys import Key
 from spellward.locking.folder import read_lock
 from spellward.models import VisionModel, load_checkpoint
-from spellward.models.checkpoint import CLASSIFICATION
 from spellward.models.grouping import Objects
 from spellward.models.instances import InstanceModel
+from spellward.models.pretrained import CLASSIFICATION
 from spellward.models.segmentation import SegmentationModel
 
 

@@ -1,7 +1,9 @@
 """Any spec to a model, batched outputs, and the one `fit`."""
 
+from spellward.models.batches import Batch, ExampleSource
 from spellward.models.checkpoint import load_checkpoint, save_checkpoint, state_digest
-from spellward.models.fit import Batch, ExampleSource, FitResult, FitSettings, fit
+from spellward.models.fit import FitResult, fit
+from spellward.models.fit_settings import FitSettings
 from spellward.models.specs import load_model
 from spellward.models.vision import VisionModel, logits_of, logits_of_output
 

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from spellward.data import ImageTable
 from spellward.data.masks import MaskTable
-from spellward.models.fit import Batch
+from spellward.models.batches import Batch
 from spellward.models.segmentation import pixel_weights
 
 

@@ -14,6 +14,7 @@ from spellward.errors import ArtifactError, ModelError
 
 OWN_FILE = "spellward_model.json"
 OWN_FORMAT = "spellward-model-1"
+WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _JSON_FILES = ("config.json", "preprocessor_config.json", INDEX_FILE, OWN_FILE)
 _MAX_JSON = 5_000_000

@@ -10,9 +10,9 @@ from torch import nn
 
 from spellward.errors import ModelError
 from spellward.models import bundled, mask_rcnn
-from spellward.models.checkpoint import segmentation_model, vision_model
 from spellward.models.grouping import EXTRA
 from spellward.models.instances import tells_instances
+from spellward.models.pretrained import segmentation_model, vision_model
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import VisionModel
 

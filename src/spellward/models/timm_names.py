@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from spellward.errors import ModelError
-from spellward.models.checkpoint import no_hub_noise
+from spellward.models.pretrained import no_hub_noise
 
 
 def timm_architecture(name: str) -> str:

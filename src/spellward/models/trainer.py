@@ -22,20 +22,12 @@ from transformers import (
 )
 
 from spellward.errors import ModelError
-from spellward.models.checkpoint import WEIGHTS_FILE, no_hub_noise
-from spellward.models.fit import (
-    AfterBackward,
-    Batch,
-    BestSoFar,
-    Examples,
-    ExampleSource,
-    FitSettings,
-    Objective,
-    Report,
-    Validate,
-    bf16_is_faster,
-)
+from spellward.models.batches import AfterBackward, Batch, Examples, ExampleSource, Objective, Report, Validate
+from spellward.models.early_stop import BestSoFar
+from spellward.models.fit_settings import FitSettings, bf16_is_faster
 from spellward.models.groups import parameter_groups
+from spellward.models.inspection import WEIGHTS_FILE
+from spellward.models.pretrained import no_hub_noise
 from spellward.models.vision import VisionModel
 
 _STATE_FILE = "trainer_state.json"

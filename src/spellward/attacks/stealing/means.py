@@ -14,7 +14,7 @@ from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable
 from spellward.data.progress import Report
 from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of, state_digest
-from spellward.models.fit import AfterBackward
+from spellward.models.batches import AfterBackward
 
 
 @dataclass(frozen=True, eq=False)
