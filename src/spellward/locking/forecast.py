@@ -43,7 +43,7 @@ _UP = Line(
 )
 # By how much UP minus LP errs on the spells that check, root mean square, with decoys and without.
 _DECOY_ERROR, _ERROR = 0.0356, 0.0679
-GAINS: dict[str, float] = {"decoy": 0.116, "hardened": -0.346}
+GAINS: dict[str, float] = {"decoy": 0.116, "hardened": -0.365}
 """Fine-tuning with labels for 1 % of the images, three locks of `hardened`, one of `decoy`: results/attacks.json."""
 
 
