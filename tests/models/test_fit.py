@@ -16,7 +16,7 @@ from torch import nn
 
 from spellward.errors import MissingExtraError, ModelError
 from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of_output, state_digest
-from spellward.models.fit import soft_cross_entropy
+from spellward.models.losses import soft_cross_entropy
 
 QUICK = FitSettings(epochs=3, batch_size=8, learning_rate=5e-3, precision="fp32")
 
@@ -118,37 +118,6 @@ def test_a_complete_run_is_loaded_and_not_repeated(tmp_path: Path) -> None:
         fit(tiny_model(), TinyExamples(), replace(QUICK, epochs=4), folder=tmp_path)
 
 
-def test_patience_stops_and_restores_the_best(tmp_path: Path) -> None:
-    model, scores, digests = tiny_model(), iter([0.2, 0.6, 0.5, 0.4, 0.9]), []
-
-    def validate(trained: VisionModel) -> float:
-        digests.append(state_digest(trained.network))
-        return next(scores)
-
-    result = fit(model, TinyExamples(), replace(QUICK, epochs=5, patience=2), folder=tmp_path, validate=validate)
-    assert result.scores == (0.2, 0.6, 0.5, 0.4)
-    assert result.epochs == 4
-    assert state_digest(model.network) == digests[1]
-
-
-def test_a_run_killed_after_it_stopped_early_stays_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(QUICK, epochs=6, patience=1)
-    scores = {0: 0.6, 1: 0.5, 2: 0.9}
-
-    def run(folder: Path, seed: int) -> VisionModel:
-        model, left = tiny_model(seed), dict(scores)
-        fit(model, TinyExamples(), settings, folder=folder, validate=lambda _: left.pop(min(left)))
-        return model
-
-    whole = run(tmp_path / "whole", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["spellward.models.fit"], "FitResult", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run(tmp_path / "killed", 0)
-    scores = {2: 0.9}
-    assert state_digest(run(tmp_path / "killed", 5).network) == state_digest(whole.network)
-
-
 def test_a_run_killed_after_its_last_epoch_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, again, examples = tiny_model(), tiny_model(seed=5), TinyExamples()
     with monkeypatch.context() as patch:
@@ -158,18 +127,6 @@ def test_a_run_killed_after_its_last_epoch_is_complete(tmp_path: Path, monkeypat
     result = fit(again, examples, QUICK, folder=tmp_path)
     assert (result.epochs, result.steps, examples.asked) == (3, 18, [])
     assert state_digest(again.network) == state_digest(whole.network)
-
-
-def test_without_patience_the_last_weights_stay(tmp_path: Path) -> None:
-    digests: list[str] = []
-    model = tiny_model()
-
-    def validate(trained: VisionModel) -> float:
-        digests.append(state_digest(trained.network))
-        return -float(len(digests))
-
-    assert fit(model, TinyExamples(), QUICK, folder=tmp_path, validate=validate).scores == (-1, -2, -3)
-    assert state_digest(model.network) == digests[-1]
 
 
 def test_the_hook_may_add_to_the_gradients_before_each_step(tmp_path: Path) -> None:
@@ -197,17 +154,6 @@ def test_an_objective_of_the_callers_own(tmp_path: Path) -> None:
     model = tiny_model()
     fit(model, TinyExamples(), replace(QUICK, epochs=8), folder=tmp_path, objective=towards_newt)
     assert (model.logits(pictures(20)).argmax(1) == 2).all()
-
-
-def test_the_default_objective_is_cross_entropy_with_soft_targets() -> None:
-    network, examples = tiny_model().network.eval(), TinyExamples(6)
-    batch = examples.batch([0, 1, 2], 0)
-    batch["pixels"] = batch["pixels"].float()
-    hard = nn.functional.cross_entropy(network(batch["pixels"]), batch["labels"])
-    assert torch.allclose(soft_cross_entropy(network, batch), hard)
-    batch["targets"] = torch.full((3, 3), 1 / 3)
-    uniform = -network(batch["pixels"]).log_softmax(1).mean()
-    assert torch.allclose(soft_cross_entropy(network, batch), uniform)
 
 
 @pytest.mark.parametrize("seen", ["loss", "score"])
@@ -297,19 +243,3 @@ def test_the_record_of_a_run_is_plain_json(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "done.json").read_text())
     assert record["settings"]["seed"] == 0
     assert record["result"]["steps"] == 18
-
-
-@pytest.mark.parametrize(("examples", "epochs"), [(5000, 8), (100_000, 8), (2000, 20), (801, 45), (2, 45)])
-def test_small_data_get_more_epochs_but_not_without_end(examples: int, epochs: int) -> None:
-    assert FitSettings().resolved(examples).epochs == epochs
-    assert FitSettings(epochs=3).resolved(examples).epochs == 3
-
-
-@pytest.mark.parametrize(
-    ("spec", "rate"),
-    [("bundled?random", 1e-3), ("torchvision/resnet18?random", 1e-3), ("timm/test_vit?random", 1e-4)],
-)
-def test_layer_norms_take_a_smaller_rate_unless_one_is_given(spec: str, rate: float) -> None:
-    network = load_model(spec, CLASSES, 32).network
-    assert FitSettings().rate_for(network) == rate
-    assert FitSettings(learning_rate=3e-3).rate_for(network) == 3e-3

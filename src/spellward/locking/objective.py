@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from spellward.data.masks import IGNORE
 from spellward.locking.lessons import lesson_loss, logits_and_features
 from spellward.models import Batch
-from spellward.models.fit import loss_of
-from spellward.models.losses import ignorance_loss, outputs_for
+from spellward.models.losses import ignorance_loss, loss_of, outputs_for
 from spellward.models.object_networks import ObjectNetwork, without_objects
 from spellward.models.segmentation import resize_logits
 

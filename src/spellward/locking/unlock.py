@@ -20,8 +20,8 @@ from spellward.locking.folder import read_lock
 from spellward.models import VisionModel, load_checkpoint
 from spellward.models.grouping import Objects
 from spellward.models.instances import InstanceModel
-from spellward.models.pretrained import CLASSIFICATION
 from spellward.models.segmentation import SegmentationModel
+from spellward.models.vision import CLASSIFICATION
 
 
 def settings_of(key: Key, editor: Editor) -> EditSettings:

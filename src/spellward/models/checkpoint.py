@@ -18,8 +18,8 @@ from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
 from spellward.models import mask_rcnn
 from spellward.models.inspection import OWN_FILE, OWN_FORMAT, WEIGHTS_FILE, check_folder, read_own_record
-from spellward.models.pretrained import CLASSIFICATION, load_pretrained, no_hub_noise, processor_for
-from spellward.models.vision import VisionModel
+from spellward.models.pretrained import load_pretrained, no_hub_noise, processor_for
+from spellward.models.vision import CLASSIFICATION, VisionModel
 
 _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
 

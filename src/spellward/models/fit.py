@@ -15,16 +15,15 @@ from typing import Any
 
 from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
-from torch import Tensor, nn
 
 from spellward.artifacts import private_folder, storage_errors, write_json
 from spellward.errors import MissingExtraError, ModelError
-from spellward.models.batches import AfterBackward, Batch, ExampleSource, Objective, Report, Validate
+from spellward.models.batches import AfterBackward, ExampleSource, Objective, Report, Validate
 from spellward.models.checkpoint import full_disk_errors
 from spellward.models.early_stop import BEST_FILE
 from spellward.models.fit_settings import FitSettings
-from spellward.models.losses import learning_loss, truth_loss
-from spellward.models.vision import VisionModel, logits_of_output
+from spellward.models.losses import soft_cross_entropy
+from spellward.models.vision import VisionModel
 
 _DONE, _FINAL, _SETTINGS = "done.json", "final.safetensors", "settings.json"
 
@@ -46,21 +45,6 @@ class FitResult:
     scores: tuple[float, ...]
     seconds: float
     images_per_second: float
-
-
-def soft_cross_entropy(network: nn.Module, batch: Batch) -> Tensor:
-    """The default objective: cross-entropy with the target distributions."""
-    if batch["labels"].ndim > 1:
-        return learning_loss(network, batch["pixels"], batch["labels"], batch["targets"][0])
-    logits = logits_of_output(network(batch["pixels"])).float()
-    return loss_of(logits, batch["targets"], batch["labels"])
-
-
-def loss_of(logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the rows of a batch with what they are to learn (see `Batch`)."""
-    if labels.ndim == 1:
-        return -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    return truth_loss(logits, labels, targets[0])
 
 
 def fit(
@@ -104,7 +88,7 @@ def fit(
         return done
     _check_settings(folder, recorded)
     _check_tensorboard(settings)
-    from spellward.models.trainer import train
+    from spellward.models.trainer import train  # brings in all of Trainer, which only training needs
 
     begun = time.perf_counter()
     with storage_errors(folder), full_disk_errors(folder):

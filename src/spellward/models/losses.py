@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from spellward.models.batches import Batch
 from spellward.models.grouping import EXTRA
 from spellward.models.instances import extra_size, instance_loss
 from spellward.models.object_networks import ObjectNetwork, without_objects
@@ -63,3 +64,18 @@ def unlearning_loss(network: nn.Module, pixels: Tensor, truth: Tensor) -> Tensor
     if isinstance(network, ObjectNetwork):
         return network.loss(pixels, without_objects(truth))
     return ignorance_loss(logits_of_output(network(pixels)).float(), truth)
+
+
+def soft_cross_entropy(network: nn.Module, batch: Batch) -> Tensor:
+    """The default objective of `fit`: cross-entropy with the target distributions."""
+    if batch["labels"].ndim > 1:
+        return learning_loss(network, batch["pixels"], batch["labels"], batch["targets"][0])
+    logits = logits_of_output(network(batch["pixels"])).float()
+    return loss_of(logits, batch["targets"], batch["labels"])
+
+
+def loss_of(logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the rows of a batch with what they are to learn (see `Batch`)."""
+    if labels.ndim == 1:
+        return -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return truth_loss(logits, labels, targets[0])

@@ -17,12 +17,11 @@ from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
 from spellward.models.object_networks import ObjectNetwork
-from spellward.models.segmentation import SegmentationModel
-from spellward.models.vision import VisionModel, head_of
+from spellward.models.segmentation import SEGMENTATION, SegmentationModel
+from spellward.models.vision import CLASSIFICATION, VisionModel, head_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 _MISSING_SHARE = 0.1
 _ALIGNMENT = 64  # bytes, of PyTorch's own allocator
 _SEGMENTERS = "ForSemanticSegmentation"

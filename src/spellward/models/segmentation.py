@@ -14,6 +14,8 @@ from spellward.data.masks import IGNORE, MaskTable
 from spellward.models.augment import augment
 from spellward.models.vision import VisionModel
 
+SEGMENTATION = MaskTable.task
+
 _CHUNK_VALUES = 2**25
 _WEIGHT_IMAGES = 512
 _LARGEST_WEIGHT = 5.0
@@ -23,7 +25,7 @@ _LARGEST_WEIGHT = 5.0
 class SegmentationModel(VisionModel):
     """A `VisionModel` whose network gives logits [B, K, h, w]; class 0 is the background."""
 
-    task: ClassVar[str] = "segmentation"
+    task: ClassVar[str] = SEGMENTATION
 
     def segment(self, images: Tensor) -> np.ndarray:
         """Class ids of every pixel.

@@ -16,16 +16,10 @@ from spellward.models.checkpoint import load_checkpoint
 from spellward.models.instances import INSTANCES, output_names
 from spellward.models.mask_rcnn import MaskRCNN
 from spellward.models.object_networks import ObjectNetwork
-from spellward.models.pretrained import (
-    CLASSIFICATION,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    segmentation_model,
-    vision_model,
-)
+from spellward.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, segmentation_model, vision_model
 from spellward.models.segmenters import SEGMENTERS
 from spellward.models.timm_names import pretrained_timm, timm_architecture
-from spellward.models.vision import VisionModel, head_of
+from spellward.models.vision import CLASSIFICATION, VisionModel, head_of
 
 BUNDLED = "bundled"
 

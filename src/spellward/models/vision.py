@@ -16,6 +16,8 @@ from torchvision.transforms.v2 import functional as V
 from spellward.data import ImageTable
 from spellward.errors import ModelError
 
+CLASSIFICATION = ImageTable.task
+
 _PIXELS_A_BATCH = 128 * 224 * 224
 _MAX_BATCH = 250
 
@@ -42,7 +44,7 @@ class VisionModel:
     std: tuple[float, float, float]
     head: str
     extra: dict[str, Any] = field(default_factory=dict)
-    task: ClassVar[str] = "classification"
+    task: ClassVar[str] = CLASSIFICATION
 
     @property
     def device(self) -> torch.device:

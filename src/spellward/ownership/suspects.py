@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spellward.errors import DataError, MissingExtraError, ModelError
 from spellward.models import VisionModel, load_checkpoint, load_model
 from spellward.models.bundled import MEAN, STD
-from spellward.models.pretrained import CLASSIFICATION
+from spellward.models.vision import CLASSIFICATION
 from spellward.ownership.outputs import load_outputs
 
 _ONNX_BATCH = 64

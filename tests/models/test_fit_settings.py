@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+from tests.models.tiny import CLASSES
+
+from spellward.models import FitSettings, load_model
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(5000, 8), (100_000, 8), (2000, 20), (801, 45), (2, 45)])
+def test_small_data_get_more_epochs_but_not_without_end(examples: int, epochs: int) -> None:
+    assert FitSettings().resolved(examples).epochs == epochs
+    assert FitSettings(epochs=3).resolved(examples).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "rate"),
+    [("bundled?random", 1e-3), ("torchvision/resnet18?random", 1e-3), ("timm/test_vit?random", 1e-4)],
+)
+def test_layer_norms_take_a_smaller_rate_unless_one_is_given(spec: str, rate: float) -> None:
+    network = load_model(spec, CLASSES, 32).network
+    assert FitSettings().rate_for(network) == rate
+    assert FitSettings(learning_rate=3e-3).rate_for(network) == 3e-3
