@@ -32,6 +32,14 @@ def test_what_is_no_manifest_is_refused(text: str) -> None:
         Manifest.from_json(text)
 
 
+@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
+def test_json_may_be_nested_but_not_without_end(opening: str, closing: str) -> None:
+    assert parse_json(opening * 90 + "1" + closing * 90)
+    for depth in (110, 9_000, 200_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            parse_json(opening * depth + "1" + closing * depth)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "model"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ from spellward.errors import ArtifactError, StorageError
 
 CACHE_VARIABLE = "SPELLWARD_CACHE"
 _HASH_BYTES = 1 << 20
+_DEEPEST = 100
+_TURN = "turn"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEPT = "What was finished before is kept; run again."
 _STORAGE_ERRORS = {
@@ -31,7 +34,9 @@ _STORAGE_ERRORS = {
     errno.EACCES: ("permission is denied", "Name another folder, or change its permissions."),
     errno.EPERM: ("permission is denied", "Name another folder, or change its permissions."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Name another folder."),
+    errno.EEXIST: ("a part of the path is a file, not a folder", "Name another folder."),
     errno.EISDIR: ("it is a folder", "Name a file."),
+    errno.EBUSY: ("it is a folder, or in use", "Name a file."),
     errno.ENAMETOOLONG: ("the name is too long", "Use a shorter one."),
 }
 
@@ -93,9 +98,15 @@ def parse_json(text: str) -> Any:
         ValueError: For anything else.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    level = [value]
+    for _ in range(_DEEPEST):  # some versions of Python read what their own functions then cannot walk through
+        level = [part for one in level for part in _parts_of(one)]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
 
 
 def sha256_file(path: str | Path) -> str:
@@ -122,6 +133,36 @@ def private_folder(path: str | Path) -> Path:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.chmod(0o700)
     return path
+
+
+@contextlib.contextmanager
+def turn_in(folder: Path) -> Iterator[None]:
+    """Has one process at a time at a folder; the others wait."""
+    with storage_errors(folder), (folder / _TURN).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process has its turn in a folder, or in one below it."""
+    for path in folder.rglob(_TURN):
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
+def check_place(path: Path) -> None:
+    """Finds out now, and not after hours of work, whether a file or folder can be made at a path.
+
+    Raises:
+        StorageError: If not.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
 
 
 def cache_root() -> Path:
@@ -224,6 +265,12 @@ class Manifest:
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
             if path.is_file() and relative not in known and not hidden:
                 raise ArtifactError(f"{path} was not there when the folder was written. Remove it if it is yours.")
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,17 @@
-"""What the machine can do."""
+"""What the machine can do, and what it has to be told."""
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import os
+import sys
+
 import torch
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+"""Options of `mallopt` (malloc.h of the GNU C library)."""
+_MOST, _AHEAD = 2**31 - 1, 2**26
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -12,4 +21,26 @@ def has_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Has this process keep memory that was freed, up to 2 GB, instead of handing every large block back to the system.
+
+    The GNU C library maps blocks of 32 MB and more anew each time, and the system fills each page with zeros when it is
+    first touched. The activations of a lock's batches are such blocks, those of an ordinary fine-tune's smaller ones
+    are not. Where the user has set how memory is allocated, nothing is changed.
+
+    Returns:
+        Whether it does: only on Linux with the GNU C library, and always the same answer in one process.
+    """
+    chosen = [name for name in os.environ if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES"]
+    if sys.platform != "linux" or chosen:
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return all(mallopt(*one) == 1 for one in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, _AHEAD)))

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spellward.artifacts import turn_in
 from spellward.data.table import ImageTable, table_from_arrays
 from spellward.editors import load_editor
 from spellward.editors.base import Editor, EditSettings
@@ -164,6 +165,16 @@ def test_clearing_frees_what_size_says_and_keeps_the_secret(table: ImageTable, c
     editor = Shifter()
     assert edit_table(editor, table, "p", 0, None).fingerprint == before.fingerprint
     assert editor.rows == 18
+
+
+def test_clearing_takes_trainings_that_nobody_is_at(cache: Path) -> None:
+    for name in ("killed", "going-on"):
+        (cache / "runs" / name / "fit").mkdir(parents=True)
+        (cache / "runs" / name / "pending.key").write_bytes(bytes(100))
+    with turn_in(cache / "runs" / "going-on" / "fit"):
+        assert cache_size() == cache_clear() == 100
+        assert not (cache / "runs" / "killed" / "pending.key").exists()
+    assert cache_size() == cache_clear() == 100
 
 
 def test_clearing_leaves_what_is_being_written(table: ImageTable) -> None:

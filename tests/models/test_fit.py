@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,25 @@ def test_a_complete_run_is_loaded_and_not_repeated(tmp_path: Path) -> None:
     assert state_digest(first.network) == state_digest(second.network)
     with pytest.raises(ModelError, match="other settings"):
         fit(tiny_model(), TinyExamples(), replace(QUICK, epochs=4), folder=tmp_path)
+
+
+def test_two_at_a_time_in_one_folder_take_turns(tmp_path: Path) -> None:
+    models, examples = [tiny_model(), tiny_model()], [TinyExamples(), TinyExamples()]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(fit, *pair, QUICK, folder=tmp_path) for pair in zip(models, examples, strict=True)]
+        results = [job.result() for job in jobs]
+    assert results[0] == results[1]
+    assert state_digest(models[0].network) == state_digest(models[1].network)
+    assert sorted(bool(one.asked) for one in examples) == [False, True]
+
+
+def test_final_weights_cut_short_are_made_again_from_the_last_checkpoint(tmp_path: Path) -> None:
+    first, second = tiny_model(), tiny_model(seed=3)
+    fit(first, TinyExamples(), QUICK, folder=tmp_path)
+    final = tmp_path / "final.safetensors"
+    final.write_bytes(final.read_bytes()[:-100])
+    fit(second, TinyExamples(), QUICK, folder=tmp_path)
+    assert state_digest(second.network) == state_digest(first.network)
 
 
 def test_a_run_killed_after_its_last_epoch_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`spellward cache`: the private folder of edited and prepared images."""
+"""`spellward cache`: the private folder of edited and prepared images and of trainings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import typer
 from spellward.cli import options
 from spellward.cli.options import JsonOption, examples
 
-app = typer.Typer(name="cache", help="Look at and clear the cache of edited images.", no_args_is_help=True)
+app = typer.Typer(
+    name="cache", help="Look at and clear the cache of edited images and trainings.", no_args_is_help=True
+)
 
 
 @app.command("show", epilog=examples("spellward cache show", "SPELLWARD_CACHE=/data/cache spellward cache show --json"))
@@ -21,7 +23,10 @@ def show(as_json: JsonOption = False) -> None:
 
 @app.command("clear", epilog=examples("spellward cache clear"))
 def clear(as_json: JsonOption = False) -> None:
-    """Delete what can be made again: edited and prepared images, except what another run is writing."""
+    """Delete what can be made again: edited and prepared images, attacks' results, ordinary fine-tunes.
+
+    Locks and claims that were killed cannot go on afterwards. What another run is at stays.
+    """
     from spellward.artifacts import cache_root
     from spellward.editors.cache import cache_clear
 

@@ -16,12 +16,13 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spellward.artifacts import cache_root, private_folder, storage_errors
+from spellward.artifacts import cache_root, in_use, private_folder, storage_errors
 from spellward.data.masks import MaskTable
 from spellward.data.store import ImageStore
 from spellward.data.table import ImageTable
@@ -30,7 +31,8 @@ from spellward.errors import EditorError
 
 ALGORITHM = "edits-1"
 EDITS = "edits"
-_CLEARED = (EDITS, "prepared", "parquet")
+_CLEARED = (EDITS, "prepared", "parquet", "attacks")
+_RUNS = "runs"
 _SECRET = "secret"
 _SECRET_BYTES = 32
 _CHUNK_BYTES = 64 << 20
@@ -85,6 +87,16 @@ def edit_table(
         return table.with_images(edited) if isinstance(table, MaskTable) else edited
 
 
+def private_name(*parts: Any) -> str:
+    """Names something by what it was made from, keys included: keyed with this cache's secret, so it tells nobody what.
+
+    Args:
+        parts: Plain values, as JSON knows them, and bytes.
+    """
+    text = json.dumps(parts, sort_keys=True, default=list)
+    return hmac.new(_cache_secret(), text.encode(), hashlib.sha256).hexdigest()
+
+
 def cache_size() -> int:
     """Bytes that `cache_clear` would free if nothing was running."""
     total = 0
@@ -95,7 +107,8 @@ def cache_size() -> int:
 
 
 def cache_clear() -> int:
-    """Deletes edits and prepared images, but nothing that is being written at this moment.
+    """Deletes edits, prepared images, results of attacks and trainings, also the keys of locks that were not finished,
+    but nothing that is being written, and no training that is going on, at this moment.
 
     Returns:
         Bytes freed.
@@ -115,8 +128,9 @@ def cache_clear() -> int:
 
 def _files() -> Iterator[Path]:
     root = cache_root()
-    for folder in _CLEARED:
-        yield from sorted(path for path in (root / folder).rglob("*") if path.is_file() and not path.is_symlink())
+    runs = sorted(path for path in (root / _RUNS).glob("*") if not in_use(path))
+    for folder in (*(root / name for name in _CLEARED), *runs):
+        yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _name(

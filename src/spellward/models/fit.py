@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
 
-from spellward.artifacts import private_folder, storage_errors, write_json
+from spellward.artifacts import private_folder, turn_in, write_json
 from spellward.errors import MissingExtraError, ModelError
+from spellward.hardware import keep_freed_memory
 from spellward.models.batches import AfterBackward, ExampleSource, Objective, Report, Validate
 from spellward.models.checkpoint import full_disk_errors
 from spellward.models.early_stop import BEST_FILE
@@ -58,14 +60,14 @@ def fit(
     after_backward: AfterBackward | None = None,
     report: Report | None = None,
 ) -> FitResult:
-    """Trains a model in place.
+    """Trains a model in place. From then on the process keeps memory that it frees (`keep_freed_memory`).
 
     Args:
         model: Its network is changed.
         examples: What to learn.
         settings: How.
         folder: Private folder for checkpoints. A run that was killed goes on from there; a run that is complete is
-            loaded instead of repeated.
+            loaded instead of repeated, and one that another process is at is waited for.
         validate: Judges the model after each epoch; higher is better. With `patience` the best epoch's weights stay.
         objective: Network and batch to loss.
         after_backward: May add to the gradients before each optimiser step (network, batch, step).
@@ -83,34 +85,44 @@ def fit(
     settings = settings.resolved(len(examples))
     settings = replace(settings, learning_rate=settings.rate_for(model.network))
     recorded = {**asdict(settings), "augment": list(settings.augment), "examples": len(examples)}
-    done = _complete_run(folder, recorded, model)
-    if done is not None:
-        return done
-    _check_settings(folder, recorded)
     _check_tensorboard(settings)
-    from spellward.models.trainer import train  # brings in all of Trainer, which only training needs
+    keep_freed_memory()
+    # Locks of the same images share their ordinary fine-tune, and two may be made at one time.
+    with turn_in(folder), full_disk_errors(folder):
+        done = _complete_run(folder, recorded, model)
+        if done is not None:
+            return done
+        _check_settings(folder, recorded)
+        from spellward.models.trainer import train  # brings in all of Trainer, which only training needs
 
-    begun = time.perf_counter()
-    with storage_errors(folder), full_disk_errors(folder):
+        begun = time.perf_counter()
         steps, rows, scores = train(model, examples, settings, folder, validate, objective, after_backward, report)
         if settings.patience is not None and (folder / BEST_FILE).is_file():
             load_tensors(model.network, str(folder / BEST_FILE))
         seconds = time.perf_counter() - begun
         result = FitResult(len(scores) or settings.epochs, steps, tuple(scores), seconds, rows / max(seconds, 1e-9))
-        save_tensors(model.network, str(folder / _FINAL))
+        part = folder / f"{_FINAL}.part"
+        save_tensors(model.network, str(part))
+        part.replace(folder / _FINAL)
         write_json(folder / _DONE, {"settings": recorded, "result": asdict(result)})
     return result
 
 
 def _complete_run(folder: Path, recorded: dict[str, Any], model: VisionModel) -> FitResult | None:
-    """The result of an earlier complete run with the same settings, with its weights loaded."""
+    """The result of an earlier complete run with the same settings, with its weights loaded.
+
+    Weights that a full disk or a crash cut short count for nothing: the run goes on from its last checkpoint.
+    """
     path = folder / _DONE
     if not path.is_file():
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
     if document["settings"] != recorded:
         raise ModelError(f"{folder} holds a run with other settings. Remove it, or name another folder.")
-    load_tensors(model.network, str(folder / _FINAL))
+    try:
+        load_tensors(model.network, str(folder / _FINAL))
+    except (OSError, SafetensorError):
+        return None
     return FitResult(**{**document["result"], "scores": tuple(document["result"]["scores"])})
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from spellward.editors import load_editor
 from spellward.editors.base import EditSettings
 from spellward.editors.mini.editor import _REMEMBERED_PROMPTS, WEIGHTS, MiniEditor
 from spellward.editors.mini.vocabulary import OBJECTS, STYLES
+from spellward.editors.salting import CODE_SIZE
 from spellward.errors import EditorError
 
 ALONE = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=1.0)
@@ -177,3 +179,14 @@ def test_bf16_is_taken_where_the_machine_has_it(fast: bool, monkeypatch: pytest.
     editor = MiniEditor()
     assert f":{'bf16' if fast else 'fp32'}:" in editor.fingerprint()
     assert editor.identity() == MiniEditor(precision="fp32").identity()
+
+
+@pytest.mark.parametrize("height, width", [(30, 41), (9, 70)])
+def test_any_size_is_drawn_as_its_padded_picture_is(height: int, width: int) -> None:
+    editor = MiniEditor(precision="fp32")
+    images = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    vectors, codes = editor.text_vectors(["oil pastel"] * 2), torch.zeros(2, CODE_SIZE)
+    drawn = editor.draw(images, vectors, codes, 0, editor.defaults)
+    down, right = (max(16, -(-side // 8) * 8) - side for side in (height, width))
+    padded = F.pad(images.float(), (0, right, 0, down), mode="replicate").to(torch.uint8)
+    assert torch.equal(drawn, editor.draw(padded, vectors, codes, 0, editor.defaults)[:, :, :height, :width])

@@ -21,7 +21,7 @@ from spellward.editors.mini.text import TextEncoder
 from spellward.editors.mini.vocabulary import OBJECTS, STYLES
 from spellward.editors.salting import codes_from_salts
 from spellward.errors import EditorError
-from spellward.hardware import has_bf16
+from spellward.hardware import has_bf16, keep_freed_memory
 
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
@@ -33,6 +33,8 @@ _REMEMBERED_PROMPTS = 4096
 
 class MiniEditor(Editor):
     """Edits 64 px images at several hundred a second on two cores; any prompt, any size, 1 to 8 steps.
+
+    From the first one on the process keeps memory that it frees (`keep_freed_memory`).
 
     Args:
         folder: Weights folder (`editor.safetensors`, `text.safetensors`, `tokenizer.json`).
@@ -53,6 +55,7 @@ class MiniEditor(Editor):
     def __init__(self, folder: Path = WEIGHTS, precision: str = "auto", device: str = "cpu") -> None:
         if precision not in ("auto", *_PRECISIONS):
             raise EditorError(f"The bundled editor runs in auto, bf16 or fp32, not {precision!r}.")
+        keep_freed_memory()
         self._folder, self._device = folder, torch.device(device)
         fastest = "bf16" if has_bf16(self._device) else "fp32"
         self._precision = fastest if precision == "auto" else precision
@@ -108,7 +111,7 @@ class MiniEditor(Editor):
         """Edits one batch, differentiable in the text vectors and the salts' codes.
 
         Args:
-            images: uint8 [B, 3, H, W] with sides of a multiple of 8, at least 16.
+            images: uint8 [B, 3, H, W] of any size; inside they are padded to sides of a multiple of 8, at least 16.
             vectors: Text vectors float32 [B, TEXT_SIZE] (`TextEncoder`).
             codes: float32 [B, CODE_SIZE] (`codes_from_salts`).
             seed: Of the initial noise.
@@ -118,8 +121,9 @@ class MiniEditor(Editor):
             float32 [B, 3, H, W] in [-1, 1], on the editor's device.
         """
         device, count = self._device, len(images)
-        height, width = images.shape[2:]
-        source = F.pixel_unshuffle(images.to(device).float() / 127.5 - 1, FOLD)
+        padded = _pad(images)
+        height, width = padded.shape[2:]
+        source = F.pixel_unshuffle(padded.to(device).float() / 127.5 - 1, FOLD)
         source = source.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(source.shape[1:], generator=torch.Generator().manual_seed(seed)).to(device)
         noise = noise.expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -136,7 +140,7 @@ class MiniEditor(Editor):
                 self._network, source, noise, condition, positions, settings.steps, settings.guidance, no_edit
             ):
                 pass
-        return F.pixel_shuffle(estimate.clamp(-1, 1), FOLD)
+        return F.pixel_shuffle(estimate.clamp(-1, 1), FOLD)[:, :, : images.shape[2], : images.shape[3]]
 
     def text_vectors(self, prompts: list[str]) -> Tensor:
         """Text vectors float32 [N, TEXT_SIZE] of prompts, as `draw` takes them."""
