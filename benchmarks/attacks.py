@@ -31,12 +31,13 @@ from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
+from spellward.editors.cache import private_name
 from spellward.keys import Key
 from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.lock import complete_key
-from spellward.locking.unlock import settings_of, unlock
+from spellward.locking.unlock import unlock
 from spellward.models import VisionModel, load_model
 
 RESULTS = Path(__file__).parent / "results" / "attacks.json"
@@ -84,7 +85,8 @@ def target_of(name: str, data: str, editor: Editor, spec: str) -> tuple[Target, 
     base = load_model(spec, train.classes, model.input_size, run, train.task)
     guesses = wrong_key_guesses(key, editor, run)
     few = test_rows(test, run)
-    return Target(model, base, train, few, editor, guesses, f"benchmark {name} {settings_of(key, editor)}"), run
+    keys = private_name(key.model_dump(), editor.fingerprint())
+    return Target(model, base, train, few, editor, guesses, keys), run
 
 
 def honest_rows(name: str, data: str, editor: Editor, spec: str) -> dict[str, float]:

@@ -206,11 +206,12 @@ def test_the_fingerprint_names_what_changes_the_output(folders: dict[str, Path],
         fingerprint(folders["stable-diffusion"], precision="bf16"),
         fingerprint(folders["stable-diffusion"], precision="fp32", denoising=0.5),
         fingerprint(folders["stable-diffusion"], precision="fp32", compile=True),
+        fingerprint(folders["stable-diffusion"], precision="fp32", batch_size=3),
         fingerprint(folders["instruct-pix2pix"], precision="fp32"),
         changed("scheduler", lambda folder: edit_json(folder / scheduler, beta_end=0.013)),
         changed("weights", lambda folder: (folder / weights).write_bytes(_flipped((folder / weights).read_bytes()))),
     ]
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 8
     assert changed("again", lambda folder: edit_json(folder / scheduler, _diffusers_version="9")) == first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from spellward.editors.mini import MiniEditor
 from spellward.keys import Key
 from spellward.locking import attacking
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
-from spellward.locking.attacking import Target, run_attack
+from spellward.locking.attacking import Target, attack, run_attack
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import AFTER_EDITING, BEFORE_EDITING, OTHERWISE_EDITED, edited_otherwise, honest_use
+from spellward.locking.lock import LockResult
 from spellward.models import VisionModel, load_model
 
 SPEC = "timm/test_resnet?random"
@@ -63,10 +65,42 @@ def test_a_row_adds_up_and_the_second_time_comes_from_the_cache(
 
 def test_the_base_is_measured_once_for_all_locks_and_their_keys(target: Target, cache: Path) -> None:
     run_attack(target, "remap", 0.1, effort="quick")
-    other = replace(target, model=load_model(SPEC, target.model.classes, 32, 7), guesses={}, lock_id="other")
+    other = replace(target, model=load_model(SPEC, target.model.classes, 32, 7), guesses={}, keys="other")
     before = len(list((cache_root() / "attacks").iterdir()))
     run_attack(other, "remap", 0.1, effort="quick")
     assert len(list((cache_root() / "attacks").iterdir())) == before + 1
+
+
+@pytest.mark.parametrize("name", ["wrong-prompts", "prompt-inversion"])
+def test_what_another_key_or_editor_gave_is_not_taken(name: str, target: Target, cache: Path) -> None:
+    def results() -> int:
+        run_attack(target, name, 0.1, effort="quick")
+        return len(list((cache / "attacks").iterdir()))
+
+    before = results()
+    assert results() == before
+    run_attack(replace(target, keys="other"), name, 0.1, effort="quick")
+    assert results() == before + 1
+
+
+def test_few_images_are_drawn_from_all_classes(
+    tiny_lock: LockResult, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Class folders give test images sorted by class."""
+    seen: list[ImageTable] = []
+
+    def honest(model: VisionModel, key: Key, editor: MiniEditor, images: ImageTable) -> Iterator[tuple]:
+        seen.append(images)
+        yield 1, 1, "unchanged", 0.5
+
+    test = tiny_lock.splits.test
+    sorted_test = test.select(np.argsort(tiny_lock.splits.test["label"], kind="stable"))
+    monkeypatch.setattr(attacking, "honest_use", honest)
+    monkeypatch.setattr(attacking, "_HONEST_IMAGES", 40)
+    splits = replace(tiny_lock.splits, test=sorted_test, train=tiny_lock.splits.train.select(range(50)))
+    with pytest.warns(UserWarning, match="50 training images are not the 60"):
+        attack(tiny_lock.folder, splits, tiny_lock.key, budgets=[0.2], only=["no-key"], effort="quick")
+    assert len(seen[0]) == 40 and len(set(seen[0].labels.tolist())) == len(set(test["label"]))
 
 
 def test_the_base_against_itself_gains_nothing(target: Target, cache: Path) -> None:

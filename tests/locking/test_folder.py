@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
+from PIL import Image
 
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.folder import LOCK_FILE, LockRecord, read_lock, write_lock
 from spellward.locking.pairing import pair
-from spellward.locking.settings_file import TrainingRecord, report_folder
+from spellward.locking.settings_file import TrainingRecord, report_folder, splits_as_locked
 from spellward.models import FitSettings
 
 ID = "ab" * 16
@@ -187,6 +189,16 @@ def test_the_training_record_comes_back_for_its_owner_alone(tmp_path: Path) -> N
     assert path.parent == tmp_path / "locked.report"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_record_decides_how_data_are_split() -> None:
+    def split(record: TrainingRecord | None = None, **options: Any) -> list[int]:
+        pictures = [Image.new("RGB", (8, 8), (row, 0, 0)) for row in range(60)]
+        source = Dataset.from_dict({"image": pictures, "label": ["a", "b"] * 30})
+        return sorted(one.getpixel((0, 0))[0] for one in splits_as_locked(source, record, **options).test["image"])
+
+    record = RECORD.model_copy(update={"settings": FitSettings(seed=5), "limit": 20})
+    assert split(record) == split(record, seed=9) == split(seed=5) != split(seed=9)
 
 
 @pytest.mark.parametrize("content", ["{", "[" * 100_000, '{"version": 2}', "[]"], ids=["cut", "nested", "2", "list"])

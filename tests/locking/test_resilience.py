@@ -1,5 +1,6 @@
 """Locks that are killed, or run out of disk, go on where they stood."""
 
+import copy
 import errno
 import os
 import signal
@@ -21,7 +22,7 @@ from spellward.keys import Key
 from spellward.locking.lock import LockResult, lock
 from spellward.locking.recipe import RECIPES
 from spellward.locking.unlock import unlock
-from spellward.models import FitSettings, state_digest
+from spellward.models import FitSettings, load_model, state_digest
 
 SCRIPT = """
 import sys, torch
@@ -142,7 +143,7 @@ def small_lock(output: Path, stop_at: int | None = None, **changes: Any) -> Lock
     settings = FitSettings(epochs=3, batch_size=20)
     arguments = {"settings": settings, "recipe": recipe, "input_size": 32, "report": report, **changes}
     key, data = arguments.pop("key", KEY), arguments.pop("data", None) or tiny_splits(40, 20)
-    return lock(SMALL, data, key, output, **arguments)
+    return lock(arguments.pop("model", SMALL), data, key, output, **arguments)
 
 
 @pytest.fixture
@@ -239,6 +240,14 @@ def test_a_disk_that_fills_up_while_publishing_loses_no_training(
     result = small_lock(tmp_path / "locked", stop_at=1)
     assert unlock(result.folder, result.key).model.classes == result.model.classes
     assert not (tmp_path / ".locked.part").exists()
+
+
+def test_a_module_with_other_weights_takes_nothing_of_the_stopped_run(own_cache: Path, tmp_path: Path) -> None:
+    one, other = (load_model(SMALL, tuple("0123456789"), 32, seed).network for seed in (1, 2))
+    with pytest.raises(Stop):
+        small_lock(tmp_path / "parts", 5, model=one)
+    mixed, straight = (small_lock(tmp_path / name, model=copy.deepcopy(other)) for name in ("parts", "straight"))
+    assert state_digest(mixed.model.network) == state_digest(straight.model.network)
 
 
 @pytest.mark.parametrize("changed", ["input_size", "strength", "data", "salt"])

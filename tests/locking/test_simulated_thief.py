@@ -39,6 +39,23 @@ def gradients(model: VisionModel, settings: ThiefSettings, step: int = 0, seed: 
     return {name: value.grad.clone() for name, value in network.named_parameters() if value.grad is not None}
 
 
+@pytest.mark.parametrize("spec", ["timm/test_resnet?random", "bundled"])
+def test_a_new_head_is_as_large_as_pytorch_makes_one(spec: str) -> None:
+    """Also where it is a convolution, as in networks for masks."""
+    model = load_model(spec, TABLE.classes, 32, seed=0, task="segmentation" if spec == "bundled" else None)
+    thief = SimulatedThief(TABLE, model, replace(PLAIN, new_head=1.0), (), 0)
+    copied, _ = thief._prepare(model.network, np.random.default_rng(0))
+    head = copied.get_submodule(model.head)
+    fresh = type(head)(*_sizes(head)).weight.detach()
+    assert float(head.weight.detach().std()) == pytest.approx(float(fresh.std()), rel=0.2)
+    assert not head.bias.any()
+
+
+def _sizes(head: nn.Module) -> tuple[int, ...]:
+    outputs, inputs, *kernel = head.weight.shape
+    return inputs, outputs, *kernel[:1]
+
+
 def test_the_gradient_is_that_of_the_adapted_copy(model: VisionModel) -> None:
     """Without a step of its own a thief is the network itself, so the gradient is that of the plain loss."""
     settings = replace(PLAIN, learning_rate=0.0, weight=3.0)

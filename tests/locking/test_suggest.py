@@ -21,7 +21,7 @@ from spellward.locking.candidates import STRENGTHS, VOCABULARY, Candidate, candi
 from spellward.locking.decoys import DECOY_PROMPTS
 from spellward.locking.forecast import GAINS, INPUTS, Line, forecast
 from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES
-from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures
+from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, _probed
 from spellward.locking.suggest import suggest
 from spellward.models import load_model
 
@@ -65,6 +65,12 @@ def test_measures_see_what_an_edit_does(bench: SpellBench) -> None:
     assert tint.salted == pytest.approx(0, abs=1e-6)  # this editor knows no salts
     assert 0.2 < bench.chance < 0.5
     assert noise.milliseconds > 0
+
+
+def test_halves_that_tell_nothing_count_for_nothing() -> None:
+    views, labels = np.eye(4)[[0, 0, 1, 1]], np.array([0, 0, 1, 1])
+    halves = np.array([[0, 1, 0, 1], [0, 0, 1, 1]])  # the second has one class on either side
+    assert _probed(views, [views], labels, halves) == [1.0]
 
 
 def test_measuring_twice_gives_the_same(bench: SpellBench) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests.models.tiny import CLASSES, pictures
+from tests.models.tiny import CLASSES, pictures, vit_folder
 from transformers import AutoImageProcessor
 
+from spellward.errors import ArtifactError
 from spellward.models import load_checkpoint, load_model, save_checkpoint
 
 
@@ -35,3 +37,14 @@ def test_weights_lie_as_pytorch_lays_them_wherever_the_file_is_mapped(extra: int
     tensors = [*again.network.parameters(), *again.network.buffers()]
     assert all(tensor.data_ptr() % 64 == 0 for tensor in tensors)
     assert np.array_equal(again.logits(pictures(3)), model.logits(pictures(3)))
+
+
+@pytest.mark.parametrize("side", [0, -32, 200_000])
+def test_a_size_that_no_image_has_is_refused(side: int, tmp_path: Path) -> None:
+    """Whatever is asked about would be enlarged to it."""
+    folder = vit_folder(tmp_path / "vit")
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    settings["size"] = {"height": side, "width": side}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ArtifactError, match=f"images of {side} px"):
+        load_checkpoint(folder)

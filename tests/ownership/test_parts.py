@@ -14,7 +14,7 @@ from spellward.ownership.channel import Channel, listen, on_equal_terms
 from spellward.ownership.nearness import nearness
 from spellward.ownership.null import fit_null
 from spellward.ownership.standardise import leaning, level, standardise
-from spellward.ownership.statistic import Likeness, kinship, residual_correlation
+from spellward.ownership.statistic import Likeness, Yardstick, kinship
 
 
 def test_the_closed_form_is_the_mean_over_all_pairs_of_references() -> None:
@@ -30,7 +30,7 @@ def test_the_closed_form_is_the_mean_over_all_pairs_of_references() -> None:
     wanted = inner(made.victim, suspect, ours) / np.sqrt(
         inner(made.victim, made.victim, ours) * inner(suspect, suspect, theirs)
     )
-    assert residual_correlation(made.victim, made.references, suspect).value == pytest.approx(wanted)
+    assert Yardstick(made.victim, made.references).likeness(suspect).value == pytest.approx(wanted)
 
 
 def test_kinship_finds_the_nearest_mean() -> None:
@@ -49,6 +49,12 @@ def test_kinship_finds_the_nearest_mean() -> None:
     assert weights == pytest.approx(best.x, abs=0.01)
 
 
+def test_outputs_of_any_finite_size_are_standardised() -> None:
+    scores = np.random.default_rng(0).standard_normal((20, 5))
+    for factor in (3.0, 1e200, 1e300):
+        assert standardise(factor * scores) == pytest.approx(standardise(scores))
+
+
 def test_what_models_of_one_base_share_is_no_likeness() -> None:
     """Victim and innocent come from one base, as do half of the references; the others come from another."""
     values = []
@@ -57,7 +63,7 @@ def test_what_models_of_one_base_share_is_no_likeness() -> None:
         base = 0.7 * np.random.default_rng([seed, 1]).standard_normal(made.victim.shape)
         references = [one + base * (place % 2) for place, one in enumerate(made.references)]
         victim, innocent, copy = (one + base for one in (made.victim, made.innocent(), made.related(0.6)))
-        values.append([residual_correlation(victim, references, one).value for one in (innocent, copy)])
+        values.append([Yardstick(victim, references).likeness(one).value for one in (innocent, copy)])
         centred = np.mean(references, axis=0)
         assert ((victim - centred) * (innocent - centred)).sum() > 0.15 * ((victim - centred) ** 2).sum()
     assert np.mean(values, axis=0) == pytest.approx([0.0, 0.6], abs=0.08)
@@ -69,7 +75,7 @@ def test_the_effect_is_the_correlation_of_residuals_whatever_the_number_of_refer
     share: float, references: int
 ) -> None:
     made = world(rows=3000, references=references)
-    likeness = residual_correlation(made.victim, made.references, made.related(share))
+    likeness = Yardstick(made.victim, made.references).likeness(made.related(share))
     assert likeness.value == pytest.approx(share, abs=0.05)
 
 
@@ -77,7 +83,7 @@ def test_the_row_error_is_what_other_rows_would_change() -> None:
     values, errors = [], []
     for seed in range(200):
         made = world(rows=100, references=6, seed=seed)
-        likeness = residual_correlation(made.victim, made.references, made.related(0.4))
+        likeness = Yardstick(made.victim, made.references).likeness(made.related(0.4))
         values.append(likeness.value)
         errors.append(likeness.row_error)
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.25)
@@ -97,7 +103,7 @@ def test_a_leaning_towards_a_class_is_taken_out_where_it_is_the_smaller_part() -
 
 def test_one_reference_is_too_few_for_a_residual() -> None:
     with pytest.raises(ValueError, match="two"):
-        residual_correlation(np.ones((2, 3)), [np.ones((2, 3))], np.ones((2, 3)))
+        Yardstick(np.ones((2, 3)), [np.ones((2, 3))]).likeness(np.ones((2, 3)))
 
 
 def test_the_null_has_a_floor_and_grows_with_what_references_show() -> None:

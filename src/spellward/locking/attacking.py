@@ -14,16 +14,17 @@ from spellward.artifacts import cache_root, parse_json, private_folder, run_name
 from spellward.attacks.unlocking.guessing import seen_through
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief
-from spellward.data import ImageTable, Splits, load_splits, prepare
+from spellward.data import ImageTable, prepare
 from spellward.data.progress import Report
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
+from spellward.editors.cache import private_name
 from spellward.errors import ModelError
 from spellward.keys import Key
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
-from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import TASKS, check_fits
 from spellward.locking.unlock import editor_for, unlock
 from spellward.models import VisionModel, load_model, state_digest
@@ -32,7 +33,7 @@ from spellward.models.instances import INSTANCES
 BUDGETS = (0.01, 0.05, 0.10)
 TEST_IMAGES = 1000
 _HONEST_IMAGES = 500
-_ALGORITHM = "attacks-1"
+_ALGORITHM = "attacks-2"
 """Raised whenever an attack would give another result, so that cached results of the old one are not taken."""
 
 
@@ -47,7 +48,7 @@ class Target:
         test: Clean test images; accuracies are measured on these.
         editor: The lock's editor.
         guesses: Wrong keys by kind (`wrong_key_guesses`).
-        lock_id: Tells cached results under wrong keys of this lock from those of others.
+        keys: Tells cached results under other keys and other editors from these (`private_name`).
     """
 
     model: VisionModel
@@ -56,7 +57,7 @@ class Target:
     test: ImageTable
     editor: Editor | None = None
     guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
-    lock_id: str = ""
+    keys: str = ""
 
     def thief(self, share: float, effort: str, seed: int) -> Thief:
         """A thief with labels for a share of every class, at least two images each; the others are unlabelled."""
@@ -86,8 +87,7 @@ def run_attack(target: Target, name: str, share: float, *, effort: str = "defaul
     if target.model.task not in attack.tasks:
         raise ModelError(f"The attack {name} is made for {' and '.join(attack.tasks)}, not for {target.model.task}.")
     thief = target.thief(share, effort, seed)
-    lock_id = target.lock_id if attack.guesses else ""
-    found = _result(name, target.model, thief, target.test, lock_id)
+    found = _result(name, target.model, thief, target.test, target.keys if attack.edits else "")
     kinds = [one for one in attack.on_base if target.model.task in ATTACKS[one].tasks]
     public = max(_result(one, target.base, thief, target.test, "")["accuracy"] for one in kinds)
     return AttackRow(
@@ -142,26 +142,23 @@ def attack(
         KeyRefusedError: If key and model do not belong together.
         ModelError: If the data have other classes than the model, or are for another task.
     """
-    names = _checked(only, effort, budgets)
+    names = check_search(only, effort, budgets)
     locked = Path(locked)
     unlocked = unlock(locked, key, editor=editor)
     editor = editor_for(key, editor or unlocked.editor)
     record = TrainingRecord.load(locked)
-    if isinstance(data, Splits):
-        splits = data
-    else:
-        limit = record.limit if record else None
-        instances = unlocked.model.task == INSTANCES
-        splits = load_splits(data, seed=record.settings.seed if record else seed, limit=limit, instances=instances)
+    splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
     model = unlocked.model
     check_fits(splits, model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
+    warn_of_other_images(record, train)
     spec = base or (record.model if record else "bundled")
     public = load_model(spec, model.classes, model.input_size, seed, model.task)
     rng = np.random.default_rng([seed, 0x7E57])
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))
     guesses = wrong_key_guesses(key, editor, seed, other_editors)
-    target = Target(model, public, train, some, editor, guesses, key.lock_id)
+    keys = private_name(key.model_dump(), *(one.fingerprint() for one in (editor, *other_editors)))
+    target = Target(model, public, train, some, editor, guesses, keys)
     rows, skipped = [], {name: "no other editor was given" for name in names if _lacks_guesses(name, target)}
     jobs = [(share, name) for share in budgets for name in names if name not in skipped]
     for done, (share, name) in enumerate(jobs):
@@ -173,7 +170,7 @@ def attack(
             skipped[name] = str(error)
     if report is not None:
         report("Attacks", len(jobs), len(jobs))
-    few = some.subset(range(min(_HONEST_IMAGES, len(some))))
+    few = some.subset(np.sort(rng.permutation(len(some))[:_HONEST_IMAGES]))  # test images may be sorted by class
     up, honest = _honest_rows(model, few, key, editor, report)
     return AttackReport(
         rows=tuple(rows),
@@ -190,7 +187,12 @@ def attack(
     )
 
 
-def _checked(only: Sequence[str] | None, effort: str, budgets: Sequence[float]) -> list[str]:
+def check_search(only: Sequence[str] | None, effort: str, budgets: Sequence[float]) -> list[str]:
+    """The attacks that are asked for.
+
+    Raises:
+        ValueError: For an unknown attack or effort, or a budget that is no share.
+    """
     names = list(dict.fromkeys(only)) if only else list(ATTACKS)
     if unknown := [name for name in names if name not in ATTACKS]:
         raise ValueError(f"There is no attack {unknown[0]!r}; there are {', '.join(ATTACKS)}.")
@@ -205,7 +207,7 @@ def _lacks_guesses(name: str, target: Target) -> bool:
     return bool(ATTACKS[name].guesses) and ATTACKS[name].guesses not in target.guesses
 
 
-def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, lock_id: str) -> dict[str, Any]:
+def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, keys: str) -> dict[str, Any]:
     """Accuracy, setting and seconds of an attack on a model, from the private cache if it was run before."""
     run = run_name(
         _ALGORITHM,
@@ -213,7 +215,7 @@ def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, lock_
         state_digest(model.network),
         state_digest(thief.base.network),
         model.input_size,
-        lock_id,
+        keys,
         {**asdict(thief.effort), "steps": thief.effort.steps_for(len(thief.labelled))},
         thief.seed,
         thief.labelled.fingerprint,

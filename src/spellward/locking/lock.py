@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder, run_name, storage_errors, versions
+from spellward.artifacts import cache_root, check_place, private_folder, run_name, storage_errors, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
@@ -28,6 +28,7 @@ from spellward.models import (
     VisionModel,
     load_model,
     save_checkpoint,
+    state_digest,
 )
 
 _PENDING = "pending.key"
@@ -97,11 +98,15 @@ def lock(
 
     Raises:
         ArtifactError: If `output` or its key exists.
+        StorageError: If nothing can be written there.
         SpellwardError: For data, models and editors that cannot be used.
     """
     output = Path(output)
+    if not output.name:
+        raise ArtifactError(f"{output} cannot be a new folder. Name one.")
     key_path = output.with_name(output.name + ".key")
     key = resume_key(output, Key(key) if isinstance(key, str) else key, passphrase)
+    check_place(output)
     settings = settings or FitSettings()
     splits = (
         data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
@@ -130,6 +135,9 @@ def lock(
         repr(recipe),
         asdict(settings),
         vision.spec,
+        state_digest(vision.network),  # a folder can be trained anew, and modules share the name of their class
+        vision.mean,
+        vision.std,
         vision.input_size,
         train.fingerprint,
         keyed_validation.fingerprint,

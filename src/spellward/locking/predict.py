@@ -12,17 +12,15 @@ from PIL import Image
 
 from spellward.artifacts import atomic_write, storage_errors
 from spellward.data import decode_image
-from spellward.data.images import square
+from spellward.data.images import SUFFIXES, square
 from spellward.data.overlays import mask_png, overlay
 from spellward.errors import DataError
 from spellward.keys import Key
 from spellward.locking.unlock import Predictions, Segmentations, UnlockedModel, edit_with_key, editor_for
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them, in order.
+    """Files as they are, folders as the images below them, in order; of these nothing hidden, as in training data.
 
     Raises:
         DataError: If a path is not there, or a folder has no images.
@@ -30,9 +28,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(one for one in path.rglob("*") if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file())
+            found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+            found = [one for one in found if not any(part.startswith(".") for part in one.relative_to(path).parts)]
             if not found:
-                raise DataError(f"{path} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+                raise DataError(f"{path} has no images ({', '.join(sorted(SUFFIXES))}).")
             files += found
         elif path.is_file():
             files.append(path)
@@ -111,9 +110,11 @@ def edit_file(image: Path, key: Key, output: Path) -> None:
     """Edits one image file as a key says, and writes a PNG.
 
     Raises:
-        DataError: If it is no image.
+        DataError: If it is no image, or the output is to be of another kind.
         StorageError: If the result cannot be written.
     """
+    if output.suffix.lower() not in ("", ".png"):
+        raise DataError(f"The edited image is written as PNG, not {output.suffix}. Name a file that ends in .png.")
     editor = editor_for(key)
     pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
     edited = edit_with_key(editor, pixels[None], key)[0]

@@ -94,7 +94,7 @@ RECIPES: dict[str, Recipe] = {
     "fast": replace(
         _DECOY,
         name="fast",
-        version=6,
+        version=7,
         decoys_per_image=0.5,
         mix=DecoyMix(known_looks=0.5),
         few_mix=_FEW_MIX,
@@ -105,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=9,
+        version=10,
         few_mix=_FEW_MIX,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,

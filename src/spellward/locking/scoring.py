@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spellward.data import Splits, load_splits, prepare
+from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.keys import Key
 from spellward.locking.score import Score, ScoreSettings, score_tables
+from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import check_fits
 from spellward.locking.unlock import unlock
 from spellward.locking.vanilla import vanilla_model
@@ -38,26 +39,24 @@ def score(
         key: Its key.
         settings: How much to try.
         vanilla: Model spec of the ordinary fine-tune to compare with; `None` leaves the comparison out.
-        fit_settings: The budget of the ordinary fine-tune, and the seed of the splits.
+        fit_settings: The budget of the ordinary fine-tune; if not given, the lock's own, from its training record.
         editor: An editor that is loaded already.
-        limit: As for `lock`.
+        limit: As for `lock`. This and the seed of the splits are the lock's own where its training record is there.
         report: Told about progress.
 
     Raises:
         KeyRefusedError: If key and model do not belong together.
         ModelError: If the data have other classes than the model, or are for another task.
     """
-    fit_settings = fit_settings or FitSettings()
+    record = TrainingRecord.load(Path(locked))
+    fit_settings = fit_settings or (record.settings if record else FitSettings())
     unlocked = unlock(locked, key, editor=editor)
     editor = editor or load_editor(key.editor)
     instances = unlocked.model.task == INSTANCES
-    splits = (
-        data
-        if isinstance(data, Splits)
-        else load_splits(data, seed=fit_settings.seed, limit=limit, instances=instances)
-    )
+    splits = splits_as_locked(data, record, seed=fit_settings.seed, limit=limit, instances=instances)
     check_fits(splits, unlocked.model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
+    warn_of_other_images(record, train)
     plain = None
     if vanilla is not None:
         plain = vanilla_model(vanilla, train, fit_settings, unlocked.model.input_size, report)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spellward.artifacts import atomic_write, parse_json, private_folder
+from spellward.data import ImageTable, Splits, load_splits
 from spellward.errors import ArtifactError
 from spellward.models import FitSettings
 
@@ -53,6 +55,34 @@ class TrainingRecord(BaseModel):
             return cls.model_validate(parse_json(path.read_text(encoding="utf-8")))
         except (ValidationError, ValueError) as error:
             raise ArtifactError(f"{path} is broken; remove it to score without it.") from error
+
+
+def splits_as_locked(
+    data: Any, record: TrainingRecord | None, *, seed: int = 0, limit: int | None = None, instances: bool = False
+) -> Splits:
+    """A data source, split as it was for a lock, so that no image that it was trained on is taken for a test.
+
+    Args:
+        data: The data source, or `Splits`, which stay as they are.
+        record: How the lock was trained.
+        seed, limit: What to go by without a record.
+        instances: Whether masks tell objects of one class apart.
+    """
+    if isinstance(data, Splits):
+        return data
+    if record is not None:
+        seed, limit = record.settings.seed, record.limit
+    return load_splits(data, seed=seed, limit=limit, instances=instances)
+
+
+def warn_of_other_images(record: TrainingRecord | None, train: ImageTable) -> None:
+    """Warns where the training images are not those of the lock: then test images may have been trained on."""
+    if record is not None and train.fingerprint != record.train_fingerprint:
+        warnings.warn(
+            f"These {len(train)} training images are not the {record.train_images} that the lock was trained with, so "
+            "what stands for test images may have been among those. Give the data as they were.",
+            stacklevel=3,
+        )
 
 
 def report_folder(locked: Path) -> Path:

@@ -89,8 +89,9 @@ class SimulatedThief:
         if step < self._first or step % self._settings.every:
             return
         rng = np.random.default_rng([self._seed, step, 0x7413F])
-        # The thief's dropout and the like must not move the generator that the lock itself draws from.
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        device = next(network.parameters()).device
+        # The thief's dropout and the like must not move the generators that the lock itself draws from.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.enable_grad():
             torch.manual_seed(int(rng.integers(2**31)))
             thief, shares = self._prepare(network, rng)
             self._adapt(thief, rng)
@@ -99,7 +100,8 @@ class SimulatedThief:
 
     def _prepare(self, network: nn.Module, rng: np.random.Generator) -> tuple[nn.Module, dict[str, float]]:
         """A copy as one kind of thief would start from, and how much of each parameter came from the network."""
-        thief = self._copy
+        # Made before the trainer moved the network to where it trains.
+        thief = self._copy.to(next(network.parameters()).device)
         thief.load_state_dict(network.state_dict())
         thief.train()
         shares = dict.fromkeys(self._body, 1.0)
@@ -108,7 +110,7 @@ class SimulatedThief:
         if kind < settings.new_head:
             for name in own:
                 if name.startswith(self._model.head):
-                    bound = 1 / math.sqrt(own[name].shape[-1]) if own[name].ndim > 1 else 0.0
+                    bound = 1 / math.sqrt(own[name][0].numel()) if own[name].ndim > 1 else 0.0
                     own[name].uniform_(-bound, bound)
         elif kind < settings.new_head + settings.stitched:
             count = int(rng.uniform(0.05, settings.deepest_cut) * len(self._body))
@@ -122,7 +124,7 @@ class SimulatedThief:
             share = float(rng.uniform(0.3, 0.8))
             for name, value in own.items():
                 if not name.startswith(self._model.head) and value.is_floating_point():
-                    value.lerp_(self._base[name], 1 - share)
+                    value.lerp_(self._base[name].to(value.device), 1 - share)
             shares = dict.fromkeys(self._body, share)
         return thief, shares
 

@@ -144,15 +144,16 @@ def _probed(learnt: np.ndarray, asked: Sequence[np.ndarray], labels: np.ndarray,
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    right = np.zeros(len(asked))
+    right, judged = np.zeros(len(asked)), 0
     for half in (*halves, *(1 - halves)):
         inside, outside = half == 0, half == 1
         if len(np.unique(labels[inside])) < 2:
             continue
         probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=_PENALTIES))
         probe.fit(learnt[inside], labels[inside])
+        judged += int(outside.sum())
         right += [int((probe.predict(view[outside]) == labels[outside]).sum()) for view in asked]
-    return [float(one) for one in right / halves.size]
+    return [float(one) for one in right / max(judged, 1)]
 
 
 def _gradient_correlation(before: np.ndarray, after: np.ndarray) -> float:

@@ -18,7 +18,8 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _JSON_FILES = ("config.json", "preprocessor_config.json", INDEX_FILE, OWN_FILE)
 _MAX_JSON = 5_000_000
-_MAX_SIDE = 8192
+MAX_SIDE = 8192
+"""Of the images that a model sees, in pixels."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _FORBIDDEN_ARGUMENTS = ("checkpoint", "pretrained", "cache", "scriptable", "exportable")
 
@@ -91,7 +92,7 @@ def read_own_record(folder: Path) -> dict[str, Any]:
         and isinstance(classes, list)
         and all(isinstance(name, str) for name in classes)
         and type(size) is int
-        and 1 <= size <= _MAX_SIDE
+        and 1 <= size <= MAX_SIDE
         and _three_numbers(record["mean"])
         and _three_numbers(record["std"])
         and min(record["std"]) > 0

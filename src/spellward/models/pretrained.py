@@ -13,7 +13,7 @@ from torch import nn
 
 from spellward.errors import ArtifactError, ModelError
 from spellward.models.grouping import EXTRA
-from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE
+from spellward.models.inspection import INDEX_FILE, MAX_SIDE, WEIGHTS_FILE
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
 from spellward.models.object_networks import ObjectNetwork
@@ -185,6 +185,18 @@ def _head_in(network: Any, classes: int) -> str:
 
 
 def _input_size(config: Any, processor: Any) -> int:
+    """The side of its images that a checkpoint names.
+
+    Raises:
+        ArtifactError: If no image could have it; whatever is asked about would be enlarged to it.
+    """
+    size = _named_size(config, processor)
+    if not 1 <= size <= MAX_SIDE:
+        raise ArtifactError(f"The model says that it sees images of {size} px; it is broken or hostile. Get it again.")
+    return size
+
+
+def _named_size(config: Any, processor: Any) -> int:
     settings = getattr(config, "pretrained_cfg", None) or {}
     if settings.get("input_size"):
         return int(settings["input_size"][-1])

@@ -181,6 +181,8 @@ def train(
             seed=settings.seed,
             data_seed=settings.seed,
         )
+        if arguments.n_gpu > 1:  # Trainer would split batches between them, and statistics of a batch with it
+            arguments._n_gpu = 1
         trainer = FitTrainer(model, settings, objective, after_backward, arguments, examples, callback)
         trainer.remove_callback(PrinterCallback)
         callback.trainer = trainer

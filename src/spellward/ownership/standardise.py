@@ -12,6 +12,7 @@ from spellward.ownership.outputs import Floats
 _SHARPNESS = 6.0
 # Lets the likely classes count for more than all others together.
 _WEIGHT = 6.0
+_LARGE = 1e100
 
 
 def standardise(scores: Floats) -> Floats:
@@ -27,6 +28,9 @@ def standardise(scores: Floats) -> Floats:
     Returns:
         float64 [N, K]; [N, 1] within [-1, 1] if K is 2. Rows without any spread are zero.
     """
+    largest = np.abs(scores).max(initial=0.0)
+    if largest > _LARGE:  # their squares would be infinite
+        scores = scores / largest
     if scores.shape[1] == 2:
         odds = scores[:, 1:] - scores[:, :1]
         middle = float(np.median(np.abs(odds)))

@@ -120,13 +120,6 @@ def kinship(model: Floats, references: Sequence[Floats]) -> Floats:
     return np.ones(1) if len(references) == 1 else Yardstick(model, references).kinship(model)
 
 
-def residual_correlation(
-    victim: Floats, references: Sequence[Floats], suspect: Floats, detailed: NDArray[np.bool_] | None = None
-) -> Likeness:
-    """Residual correlation of victim and suspect; see `Yardstick`."""
-    return Yardstick(victim, references, detailed).likeness(suspect)
-
-
 def _rows(first: Floats, second: Floats) -> Floats:
     products: Floats = np.einsum("nc,nc->n", first, second)
     return products

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -18,8 +19,13 @@ _SUSPECT, _CONTROL = "#b4441f", "#7a8aa0"
 
 
 def verdict_folder(claim: Path, suspect: str) -> Path:
-    """CLAIM.verdicts/SUSPECT, beside the claim: a claim itself is never changed."""
+    """CLAIM.verdicts/SUSPECT, beside the claim: a claim itself is never changed.
+
+    Suspects of one name at different places get folders of their own.
+    """
     name = re.sub(r"[^\w.-]+", "-", Path(suspect).name).strip(".-") or "suspect"
+    if Path(suspect).exists():
+        name += "-" + hashlib.sha256(str(Path(suspect).resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return claim.with_name(claim.name + VERDICTS_SUFFIX) / name
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spellward.data import Splits, load_splits, prepare
+from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.keys import Key
 from spellward.locking.lock import LockResult
 from spellward.locking.score import Score, ScoreSettings
 from spellward.locking.scoring import score
-from spellward.locking.settings_file import TrainingRecord, report_folder
+from spellward.locking.settings_file import TrainingRecord, report_folder, splits_as_locked
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings
 from spellward.models.instances import INSTANCES
@@ -50,10 +50,8 @@ def score_and_report(
     """
     record = TrainingRecord.load(locked)
     budget = record.settings if record else FitSettings(seed=seed)
-    limit = record.limit if record else None
     unlocked = unlock(locked, key, editor=editor)
-    instances = unlocked.model.task == INSTANCES
-    splits = data if isinstance(data, Splits) else load_splits(data, seed=budget.seed, limit=limit, instances=instances)
+    splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
     figures = score(
         locked,
         splits,

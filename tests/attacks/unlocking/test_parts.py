@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tests.attacks.unlocking.conftest import coloured
 
+from spellward.attacks.unlocking import pruning
 from spellward.attacks.unlocking.dictionary import DICTIONARY, dictionary
 from spellward.attacks.unlocking.key_inversion import AdaptedNetwork, InputAdapter
 from spellward.attacks.unlocking.mixing import mixed
 from spellward.attacks.unlocking.probing import features, fit_probe
 from spellward.attacks.unlocking.prompt_inversion import Spell, refined
-from spellward.attacks.unlocking.pruning import channel_loudness, pruned
+from spellward.attacks.unlocking.pruning import channel_loudness, fine_pruning, pruned
 from spellward.attacks.unlocking.relearning import surest
+from spellward.attacks.unlocking.thief import Thief
 from spellward.editors.mini import MiniEditor
 from spellward.locking.decoys import DECOY_PROMPTS
 from spellward.models import VisionModel
@@ -65,6 +68,23 @@ def test_features_have_a_row_for_each_image(trained: VisionModel, depth: float) 
     found = features(trained, depth, images)
     assert found.shape[0] == 5 and found.dtype == np.float32
     np.testing.assert_allclose(found[2:3], features(trained, depth, images[2:3]), atol=1e-4)
+
+
+def test_pruning_looks_at_images_of_every_class(
+    thief: Thief, trained: VisionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_class = coloured(60, 2)
+    by_class = by_class.subset(np.argsort(by_class.labels, kind="stable"))
+    looked_at: list[torch.Tensor] = []
+
+    def listen(model: VisionModel, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        looked_at.append(images)
+        return channel_loudness(model, images)
+
+    monkeypatch.setattr(pruning, "channel_loudness", listen)
+    fine_pruning(trained, replace(thief, labelled=by_class))
+    brightest = looked_at[0].float().mean(dim=(2, 3)).argmax(dim=1)
+    assert len(brightest) == thief.effort.unlabelled and set(brightest.tolist()) == {0, 1, 2}
 
 
 def test_pruning_zeroes_the_quietest_channels(trained: VisionModel) -> None:

@@ -9,6 +9,7 @@ from tests.models.test_segmentation import CLASSES, SIDE, squares
 from torch import Tensor
 
 from spellward.data import load_splits, prepare
+from spellward.data.masks import InstanceTable
 from spellward.editors.objects.foreground import GivenForeground, SaliencyForeground, SegmenterForeground
 from spellward.models import load_model
 
@@ -58,6 +59,8 @@ def test_given_masks_are_used_and_others_are_guessed(saliency: SaliencyForegroun
     given = GivenForeground.of(table, saliency)
     images, truth = table.images[:], table.truth(slice(None)) > 0
     assert torch.equal(given(images), truth)
+    numbered = InstanceTable(table.images, table.labels, table.classes, "", masks=table.masks)
+    assert torch.equal(GivenForeground.of(numbered, saliency)(images), truth)
     strangers, _ = discs(3, SIDE)
     mixed = given(torch.cat([images[:2], strangers, images[2:3]]))
     assert torch.equal(mixed[[0, 1, 5]], truth[:3])

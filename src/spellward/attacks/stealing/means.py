@@ -121,7 +121,7 @@ def _zeros_kept(model: VisionModel) -> AfterBackward:
     def mask(network: nn.Module, batch: Batch, step: int) -> None:
         for name, value in network.named_parameters():
             if name in kept and value.grad is not None:
-                value.grad.mul_(kept[name])
+                value.grad.mul_(kept[name].to(value.grad.device))
 
     return mask
 

@@ -76,7 +76,8 @@ def weight_noise(victim: VisionModel, means: Means) -> VisionModel:
     generator = torch.Generator().manual_seed(means.seed)
     with torch.no_grad():
         for value in parameters(thief).values():
-            value.add_(_NOISE * value.std() * torch.randn(value.shape, generator=generator))
+            noise = torch.randn(value.shape, generator=generator).to(value.device)
+            value.add_(_NOISE * value.std() * noise)
     return thief
 
 

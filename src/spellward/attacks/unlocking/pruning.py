@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -20,7 +21,9 @@ def fine_pruning(model: VisionModel, thief: Thief) -> Loot:
 
     A pruned channel stands before a ReLU with weight and bias zero, so it gets no gradient and stays pruned.
     """
-    images = torch.cat([thief.labelled.images[:], thief.unlabelled.images[:]])[: thief.effort.unlabelled]
+    images = torch.cat([thief.labelled.images[:], thief.unlabelled.images[:]])
+    order = np.random.default_rng([thief.seed, 0x9B]).permutation(len(images))  # tables may be sorted by class
+    images = images[order[: thief.effort.unlabelled]]
     loudness = channel_loudness(model, images)
     starts = [
         Start(f"{share:.0%} pruned", partial(pruned, model, loudness, share)) for share in thief.effort.some(_SHARES)

@@ -31,17 +31,19 @@ class Attack:
             `REFERENCE` where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A
             thief with these labels could have put them to use on the base, so only what goes beyond that is a gain.
         guesses: Kind of wrong keys it needs; "" for none.
+        edits: Whether what it finds depends on the lock's editor.
         tasks: What the model must be made for; attacks that read a single answer an image cannot read masks.
     """
 
     run: AttackFunction
     on_base: tuple[str, ...] = REFERENCE
     guesses: str = ""
+    edits: bool = False
     tasks: tuple[str, ...] = _ANY
 
 
 def _keyed(kind: str) -> Attack:
-    return Attack(wrong_keys(kind), guesses=kind)
+    return Attack(wrong_keys(kind), guesses=kind, edits=True)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -62,6 +64,6 @@ ATTACKS: dict[str, Attack] = {
     "averaging": Attack(averaging),
     "stitching": Attack(stitching),
     "key-inversion": Attack(key_inversion, tasks=_CLASSES),
-    "prompt-inversion": Attack(prompt_inversion, tasks=_CLASSES),
+    "prompt-inversion": Attack(prompt_inversion, edits=True, tasks=_CLASSES),
     "extraction": Attack(extraction, ("extraction",), tasks=_CLASSES),
 }

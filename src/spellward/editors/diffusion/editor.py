@@ -102,9 +102,10 @@ class DiffusionEditor(Editor):
         return cls(load_pipeline(folder, image_to_image), lambda: pipeline_digest(folder), **options)
 
     def fingerprint(self) -> str:
-        """sha256 over weights, tokenizers, configurations, pipeline and scheduler, precision and versions."""
+        """sha256 over `identity` and all that pixels depend on besides: precision, machine, batches and versions."""
         if not self._fingerprint:
-            facts = [self._precision, str(self._compiled), diffusers.__version__.split(".")[0]]
+            machine = [self._device.type, str(self.batch_size), diffusers.__version__, torch.__version__]
+            facts = [self._precision, str(self._compiled), *machine]
             self._fingerprint = hashlib.sha256("\n".join([*facts, self.identity()]).encode()).hexdigest()
         return f"{ALGORITHM}:{self._precision}:{self._fingerprint}"
 

@@ -126,7 +126,7 @@ class GivenForeground:
 
     @classmethod
     def of(cls, table: MaskTable, otherwise: Foreground | None = None) -> Self:
-        """The masks of a table: all that is not background."""
+        """The masks of a table: all that is not background, also what has no class."""
         return cls(dict(_known(table)), otherwise)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -144,8 +144,8 @@ class GivenForeground:
 def _known(table: MaskTable) -> Iterator[tuple[bytes, Tensor]]:
     for start in range(0, len(table), 64):
         rows = slice(start, min(start + 64, len(table)))
-        for image, truth in zip(table.images[rows], table.truth(rows), strict=True):
-            yield _digest(image), truth > 0
+        for image, mask in zip(table.images[rows], table.masks[rows][:, 0], strict=True):
+            yield _digest(image), mask > 0
 
 
 def _digest(image: Tensor) -> bytes:
