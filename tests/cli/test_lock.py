@@ -63,6 +63,8 @@ def test_edit_writes_a_picture(photos: Path, tmp_path: Path) -> None:
     words = ["edit", str(photos / "red" / "0.png"), "--spell", "snow", "-o", str(output)]
     assert runner.invoke(app, words).exit_code == 0
     assert Image.open(output).size == (64, 64)
+    assert runner.invoke(app, [*words[:-1], str(tmp_path / "look.jpg")]).exit_code != 0
+    assert not (tmp_path / "look.jpg").exists()
 
 
 def test_mistakes_are_answered_by_one_sentence(
@@ -77,12 +79,23 @@ def test_mistakes_are_answered_by_one_sentence(
             pixels[0, 0] = (number, ord(name), 0)
             Image.fromarray(pixels).save(broken / name / f"{number}.png")
     (broken / "a" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    question = ["verify-outputs", "--victim", "v", "--reference", "r", "--suspect", "s"]
     cases = [
         (["predict", str(locked), str(tmp_path / "none.jpg")], 3, "none.jpg"),
         (["predict", str(locked), str(photos), "--key", str(tmp_path / "other.key")], 4, "another model"),
         (["predict", str(tmp_path / "nowhere"), str(photos)], 5, "not a locked model"),
         (["lock", str(broken), "--spell", "x", "-o", str(tmp_path / "out")], 3, "bad.png"),
         (["lock", str(photos), "--spell", "x", "-o", str(locked)], 5, "exists"),
+        (["lock", str(photos), "--spell", "x", "-o", "/"], 5, "Name one"),
+        (["lock", str(photos), "--spell", "x", "-o", str(tmp_path / "other.key" / "out")], 9, "Name another folder"),
+        (["lock", str(photos), "--spell", "x", "--strength", "0", "-o", str(tmp_path / "out")], 2, "for '--strength'"),
+        (
+            ["lock", str(photos), "--spell", "x", "--learning-rate", "inf", "-o", str(tmp_path / "out")],
+            2,
+            "for '--learning-rate'",
+        ),
+        (["attack", str(locked), str(photos), "--key", "x", "--effort", "no"], 2, "There is no effort 'no'"),
+        ([*question, "--method", "no"], 2, "There is no method 'no'"),
         (["lock", str(tmp_path / "missing"), "--spell", "x", "-o", str(tmp_path / "out")], 3, "missing"),
         (["lock", str(photos), "--spell", "x", "--recipe", "none", "-o", str(tmp_path / "out")], 2, "recipe"),
     ]

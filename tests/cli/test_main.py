@@ -88,7 +88,18 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     failing(monkeypatch, KeyboardInterrupt())
     assert run() == 130
-    assert "Traceback" not in capsys.readouterr().err
+    assert capsys.readouterr().err == "Interrupted. What was finished before is kept; run again.\n"
+
+
+def test_an_interrupt_that_typer_answers_says_so_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spellward.cli.options.load_key", interrupted)
+    assert run("key", "show", str(tmp_path / "x.key")) == 130
+    assert capsys.readouterr().err.endswith("Interrupted. What was finished before is kept; run again.\n")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["key", "show"], ["key", "show", "x", "--nonsense"]])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,18 @@ def test_indexed_and_16_bit_masks_give_their_numbers(root: Path) -> None:
 def test_masks_may_be_called_mask(root: Path) -> None:
     (root / "masks" / "000.png").rename(root / "masks" / "000_mask.png")
     assert len(read_mask_folder(root).parts["train"]) == 20
+    shutil.copy(root / "masks" / "000_mask.png", root / "masks" / "000.png")
+    with pytest.raises(DataError, match=r"000\.png and .*000_mask\.png are masks of one image"):
+        read_mask_folder(root)
+
+
+def test_ids_that_no_mask_has_are_pointed_out(root: Path) -> None:
+    assert not read_mask_folder(root).warnings
+    mask = np.asarray(Image.open(root / "masks" / "000.png")).copy()
+    mask[0, 0] = 77
+    Image.fromarray(mask).save(root / "masks" / "000.png")
+    (warning,) = read_mask_folder(root).warnings
+    assert "the id 77 and none with 3, 4, 5, 6, 7, ..." in warning
 
 
 def test_an_image_is_as_large_as_it_is_upright(root: Path) -> None:

@@ -121,6 +121,7 @@ def test_a_hub_id_without_network_is_refused_plainly(monkeypatch: pytest.MonkeyP
     ("source", "reason"),
     [
         ("./no/such/folder", "nothing at"),
+        ("", "is empty"),
         ("sample:birds", "no sample 'birds'"),
         (7, "not int"),
         ((arrays()[0], np.arange(3)), "Expected 40 labels"),

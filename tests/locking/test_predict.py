@@ -47,6 +47,14 @@ def test_folders_give_their_images_and_files_stand_for_themselves(photos: Path) 
         image_files([photos / "empty"])
 
 
+def test_folders_give_every_kind_that_is_trained_on_and_nothing_hidden(tmp_path: Path) -> None:
+    for name in ("a.png", "b.ppm", "c.jp2", "._a.png", ".trash/d.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in image_files([tmp_path])] == ["a.png", "b.ppm", "c.jp2"]
+    assert image_files([tmp_path / "._a.png"]) == [tmp_path / "._a.png"]
+
+
 def test_files_are_predicted_as_their_pixels_are(unlocked: UnlockedModel, photos: Path) -> None:
     files = image_files([photos])
     parts = list(predict_files(unlocked, files, batch_size=2))

@@ -40,12 +40,16 @@ def broken(folder: Path) -> dict[str, Path]:
     np.save(folder / "none.npy", np.zeros((0, 3)))
     np.save(folder / "whole.npy", VALUES)
     (folder / "cut.npy").write_bytes((folder / "whole.npy").read_bytes()[:-8])
+    for name, header in {"void": "'|V0', 'shape': (4, 3)", "endless": f"'<f8', 'shape': (0, {10**20})"}.items():
+        text = f"{{'fortran_order': False, 'descr': {header}}}".encode().ljust(117) + b"\n"
+        (folder / f"{name}.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + text)
     (folder / "empty.npy").touch()
     (folder / "empty.csv").touch()
     (folder / "garbage.npy").write_bytes(b"garbage" * 20)
     (folder / "garbage.npz").write_bytes(b"garbage" * 20)
     (folder / "ragged.csv").write_text("1,2,3\n4,5\n")
     (folder / "words.csv").write_text("a,b\nc,d\n")
+    (folder / "gap.csv").write_text("1,,3\n4,5,6\n")
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00\x81" * 9)
     (folder / "folder.npy").mkdir()
     (folder / "other.pt").write_bytes(b"PK")

@@ -50,27 +50,29 @@ def attack_command(
     from dataclasses import asdict
 
     from spellward.editors import load_editor
-    from spellward.locking.attacking import BUDGETS, attack
+    from spellward.locking.attacking import BUDGETS, attack, check_search
     from spellward.reports.attack_report import write_attack_report
 
-    opened = options.load_key(key)
+    budgets = tuple(budget or BUDGETS)
     try:
-        with stages(quiet or as_json) as report:
-            result = attack(
-                locked,
-                data,
-                opened,
-                budgets=tuple(budget or BUDGETS),
-                only=only,
-                effort=effort,
-                base=base,
-                seed=seed,
-                images=images,
-                other_editors=[load_editor(spec) for spec in other_editor or ()],
-                report=report,
-            )
+        check_search(only, effort, budgets)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    opened = options.load_key(key)
+    with stages(quiet or as_json) as report:
+        result = attack(
+            locked,
+            data,
+            opened,
+            budgets=budgets,
+            only=only,
+            effort=effort,
+            base=base,
+            seed=seed,
+            images=images,
+            other_editors=[load_editor(spec) for spec in other_editor or ()],
+            report=report,
+        )
     page = write_attack_report(result, locked)
     largest = result.largest
     if as_json:

@@ -79,6 +79,8 @@ def claim_command(
     if key is None and (Path(victim) / LOCK_FILE).is_file():
         open_model(victim, ())  # one that gives masks is refused for that: no key would help
         raise typer.BadParameter("This model is locked and says nothing about clean images. Give its key with --key.")
+    if peers == 1:
+        raise typer.BadParameter("One peer cannot show what peers have in common. Take two or more, or 0.")
     settings = ClaimSettings(
         references=references,
         peers=peers,

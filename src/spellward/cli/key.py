@@ -59,7 +59,8 @@ def new(
     ] = None,
     editor: Annotated[str, typer.Option("--editor", help="Editor that the key is for.")] = "mini",
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of the edit; random if left out.", show_default=False)
+        int | None,
+        typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the edit; random if left out.", show_default=False),
     ] = None,
     salted: Annotated[
         bool, typer.Option("--salt/--no-salt", help="128 secret random bits beside the spell, or the published scheme.")

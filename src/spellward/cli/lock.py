@@ -65,16 +65,20 @@ def lock_command(
     ] = None,
     salt: Annotated[bool, typer.Option(help="Salt the spell, so that the right words alone open nothing.")] = True,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0.0, max=1.0, help="Blend with the edit; 1 is the edit alone.")
+        float | None, typer.Option("--strength", min=0.01, max=1.0, help="Blend with the edit; 1 is the edit alone.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Denoising steps of the editor.")] = None,
-    input_size: Annotated[int | None, typer.Option("--size", min=16, help="Side of the images the model sees.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, max=1000, help="Denoising steps of the editor.")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option("--size", min=16, max=4096, help="Side of the images the model sees.")
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Passes over the images; 8 to 45, by their number.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", min=0.0, help="0 takes what usually suits the model.")
+        float, typer.Option("--learning-rate", min=0.0, max=10.0, help="0 takes what usually suits the model.")
     ] = 0.0,
     patience: Annotated[
         int | None, typer.Option("--patience", min=1, help="Stop after so many epochs without a better UP.")

@@ -54,7 +54,7 @@ APPS = (
     demo.app,
 )
 
-_INTERRUPTED = 130
+_INTERRUPTED, _SAID = 130, "Interrupted. What was finished before is kept; run again."
 _DEBUG = "--debug"
 _EPILOG = "\n\n".join(
     [
@@ -113,7 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         try:
             app([word for word in given if word != _DEBUG], prog_name="spellward")
         except KeyboardInterrupt:
-            _end(_INTERRUPTED, "Interrupted.")
+            _end(_INTERRUPTED, _SAID)
+        except SystemExit as end:
+            if end.code == _INTERRUPTED:  # typer's own answer to an interruption says nothing
+                typer.echo(_SAID, err=True)
+            raise
         except SpellwardError as error:
             _end(error.exit_code, str(error), error if debug else None)
         except Exception as error:

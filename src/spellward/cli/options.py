@@ -40,7 +40,9 @@ PassphraseFileOption = Annotated[
     Path | None,
     typer.Option("--passphrase-file", help=f"File with the key's passphrase, instead of {PASSPHRASE_VARIABLE}."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn at random.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything that is drawn at random.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr.")]
 ProtectOption = Annotated[
     bool, typer.Option("--protect", help=f"Encrypt the key; passphrase from {PASSPHRASE_VARIABLE} or asked for.")
@@ -50,6 +52,18 @@ ProtectOption = Annotated[
 def examples(*lines: str) -> str:
     """The block that ends the help of every command."""
     return "\n\n".join(["Examples:", *(f"  $ {line}" for line in lines)])
+
+
+def check_method(method: str) -> None:
+    """Ends with exit code 2 for a method of verification that there is none of.
+
+    Raises:
+        typer.BadParameter: Naming those that there are.
+    """
+    from spellward.ownership import METHODS
+
+    if method not in METHODS:
+        raise typer.BadParameter(f"There is no method {method!r}; there are {', '.join(METHODS)}.")
 
 
 def refuse_beside_key(context: typer.Context, *names: str) -> None:

@@ -49,7 +49,7 @@ def predict_command(
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for masks and overlays, if the model gives masks.")
-    ] = Path("masks"),
+    ] = Path("predicted-masks"),
     as_json: options.JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -57,6 +57,7 @@ def verify_command(
 
     if (suspect is None) == (export is None):
         raise typer.BadParameter("Give either --suspect or --export-probes.")
+    options.check_method(method)
     opened = load_claim(claim, published)
     if export is not None:
         options.print_record({"probes": str(export_probes(opened, export)), "count": len(opened.probes)}, as_json)

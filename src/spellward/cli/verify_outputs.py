@@ -45,7 +45,9 @@ def verify_outputs_command(
     method: Annotated[
         str, typer.Option("--method", help="spellward, holmes, dataset-inference, akh or agreement.")
     ] = "spellward",
-    alpha: Annotated[float, typer.Option("--alpha", help="Rate of false accusations that is accepted.")] = 0.01,
+    alpha: Annotated[
+        float, typer.Option("--alpha", min=1e-6, max=0.49, help="Rate of false accusations that is accepted.")
+    ] = 0.01,
     match_classes: Annotated[
         bool, typer.Option("--match-classes", help="Try to put the suspect's classes in the order of yours.")
     ] = False,
@@ -55,6 +57,7 @@ def verify_outputs_command(
     """Judge from recorded outputs on the same inputs whether a suspect was taken from your model."""
     from spellward.ownership import judge, load_outputs
 
+    options.check_method(method)
     verdict = judge(
         load_outputs(victim),
         [load_outputs(path) for path in reference],

@@ -14,8 +14,8 @@ from spellward.data.columns import holds_bytes, image_column
 from spellward.data.images import decode_raw
 from spellward.data.mask_folder import Found
 from spellward.data.mask_images import decode_mask, pixel_values
-from spellward.data.masks import BACKGROUND, class_names
-from spellward.data.pairs import Pair, check_class_names, encoded_masks
+from spellward.data.masks import BACKGROUND
+from spellward.data.pairs import Pair, check_class_names, encoded_masks, numbered_classes
 from spellward.data.splits import INSTANCES, MASKS
 from spellward.errors import DataError
 
@@ -81,7 +81,8 @@ def read_mask_columns(parts: Mapping[str, Dataset], column: str, source: str) ->
     pairs = {split: _pairs(dataset, split, image, column, own=names is not None) for split, dataset in parts.items()}
     made, warnings = encoded_masks(pairs, None if names is None else len(names), source)
     if names is None:
-        names = class_names(1 + max(mask.highest for found in made.values() for mask in found.values()))
+        names, gaps = numbered_classes(made, source)
+        warnings += gaps
     label = ClassLabel(names=list(names))
     done = {}
     for split, found in made.items():

@@ -123,7 +123,10 @@ def _matched(images: Path, masks: Path, root: Path, ignored: list[str]) -> list[
     found = _by_stem(masks, root, ignored)
     for stem in list(found):
         if stem not in pictures and stem.removesuffix("_mask") in pictures:
-            found.setdefault(stem.removesuffix("_mask"), found.pop(stem))
+            short = stem.removesuffix("_mask")
+            if short in found:
+                raise DataError(f"{found[short]} and {found[stem]} are masks of one image. Remove one of them.")
+            found[short] = found.pop(stem)
     for stem, path in pictures.items():
         if stem not in found:
             raise DataError(f"{path} has no mask in {masks}. Add {stem}.png there, or remove the image.")

@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 class _Mask(NamedTuple):
     png: bytes
     label: int
-    highest: int
+    ids: frozenset[int]
 
 
 def pair_datasets(
@@ -63,7 +63,8 @@ def pair_datasets(
         check_class_names(classes, source)
     made, warnings = encoded_masks(parts, None if classes is None else len(classes), source)
     if classes is None:
-        classes = class_names(1 + max(mask.highest for found in made.values() for mask in found.values()))
+        classes, gaps = numbered_classes(made, source)
+        warnings += gaps
     features = Features({"image": Image(), "label": ClassLabel(names=list(classes)), "mask": Image()})
     datasets = {}
     for split, found in made.items():
@@ -111,13 +112,28 @@ def encoded_masks(
     if problems:
         raise problems_error(problems, "masks")
     if not any(made.values()):
-        raise DataError(f"No mask of {source} has an object, only background. Check the class ids in the masks.")
+        raise DataError(
+            f"No mask of {source} has an object, only background (0) and what is left out (255). Number classes from 1."
+        )
     warnings = [
         f"{len(names)} masks of split {split!r} have no object, and their images were left out: "
         f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else '.'}"
         for split, names in empty.items()
     ]
     return made, warnings
+
+
+def numbered_classes(made: Mapping[str, Mapping[int, _Mask]], source: str) -> tuple[tuple[str, ...], list[str]]:
+    """Names for as many classes as masks have ids, and a warning if some of these are in no mask."""
+    used = frozenset().union(*(mask.ids for found in made.values() for mask in found.values()))
+    highest = max(used)
+    unused = [str(number) for number in range(1, highest) if number not in used]
+    shown = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
+    warning = (
+        f"{source} has masks with the id {highest} and none with {shown}; all of these count as classes. If there are "
+        "fewer, mend the masks or name the classes."
+    )
+    return class_names(1 + highest), [warning] if unused else []
 
 
 def check_class_names(classes: Sequence[str], source: str) -> None:
@@ -156,8 +172,8 @@ def _judge(pair: Pair, count: int | None) -> _Mask | str:
             instances = renumbered(np.where((checked == 0) | (checked == IGNORE), 0, instances))
             if instances.max() > 255:
                 return f"{pair.name} has {instances.max()} instances, more than 255. Remove it and its image."
-        highest = int(checked[checked != IGNORE].max(initial=0))
-        return _Mask(encode_mask(checked, instances), main_class(checked), highest)
+        ids_used = frozenset(np.unique(checked[checked != IGNORE]).tolist())
+        return _Mask(encode_mask(checked, instances), main_class(checked), ids_used)
     except DataError as error:
         return str(error)
 

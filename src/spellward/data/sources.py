@@ -109,6 +109,8 @@ def _read(source: Source) -> _Raw:
     if str(source).startswith("sample:"):
         sample = load_sample(str(source).removeprefix("sample:"))
         return _Raw(sample, str(source), masked=all("mask" in part.column_names for part in sample.values()))
+    if not str(source).strip():
+        raise DataError("The name of the data is empty. Give a folder, a Parquet file or a Hub id.")
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         return _from_folder(path)

@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spellward.artifacts import Manifest, atomic_write, private_folder, storage_errors, versions
+from spellward.artifacts import Manifest, atomic_write, check_place, private_folder, storage_errors, versions
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
@@ -108,8 +108,9 @@ def create_claim(
         ModelError: If the victim has other classes than the data.
     """
     settings, output = settings or ClaimSettings(), Path(output)
-    if output.exists():
+    if output.exists() or not output.name:
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
+    check_place(output)
     key = read_signing_key(Path(signing_key)) if signing_key else None
     if not isinstance(data, ImageTable | Splits):
         data = load_splits(data, seed=settings.seed)

@@ -8,7 +8,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,9 +75,13 @@ def usable(array: Floats) -> bool:
 
 
 def _as_floats(array: np.ndarray, name: str | Path) -> Floats:
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name} holds values of type {array.dtype}, not plain numbers. Save an array of floats.")
+    _check_kind(array.dtype, name)
     return array.astype(np.float64)
+
+
+def _check_kind(dtype: np.dtype[Any], name: str | Path) -> None:
+    if dtype.kind not in "biuf":
+        raise DataError(f"{name} holds values of type {dtype}, not plain numbers. Save an array of floats.")
 
 
 def _read_npy_file(path: Path) -> Floats:
@@ -94,13 +98,17 @@ def _read_npy(stream: IO[bytes], path: Path) -> Floats:
         raise DataError(f"{path} is no valid .npy data. Write it with numpy.save.") from error
     if dtype.hasobject:
         raise DataError(f"{path} holds pickled objects, which are never loaded. Save a plain array of floats.")
+    _check_kind(dtype, path)
     wanted = math.prod(shape) * dtype.itemsize
     if any(side < 0 for side in shape) or wanted > _MAX_BYTES:
         raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GiB. Record outputs for fewer inputs.")
     content = stream.read(wanted)
     if len(content) < wanted:
         raise DataError(f"{path} is cut short. Record the outputs again.")
-    array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    try:
+        array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    except ValueError as error:
+        raise DataError(f"{path} announces an array that cannot be. Record the outputs again.") from error
     return _as_floats(array, path)
 
 
@@ -130,7 +138,13 @@ def _read_csv_file(path: Path) -> Floats:
 
 
 def _is_row(line: str, delimiter: str) -> bool:
+    """Whether a line is one of numbers, some of which may be missing, and not of names."""
+    return all(_is_number(cell) for cell in line.split(delimiter) if cell.strip())
+
+
+def _is_number(cell: str) -> bool:
     try:
-        return bool([float(cell) for cell in line.split(delimiter)])
+        float(cell)
     except ValueError:
         return False
+    return True
