@@ -63,6 +63,9 @@ def test_edit_writes_a_picture(photos: Path, tmp_path: Path) -> None:
     words = ["edit", str(photos / "red" / "0.png"), "--spell", "snow", "-o", str(output)]
     assert runner.invoke(app, words).exit_code == 0
     assert Image.open(output).size == (64, 64)
+    unknown = runner.invoke(app, [*words, "--editor", "object", "--spell", "a dragon"])
+    assert "names no object of the library" in unknown.output and "padlock" in unknown.output
+    assert "library" not in runner.invoke(app, [*words, "--editor", "object", "--spell", "two padlocks"]).output
     assert runner.invoke(app, [*words[:-1], str(tmp_path / "look.jpg")]).exit_code != 0
     assert not (tmp_path / "look.jpg").exists()
 

@@ -41,6 +41,8 @@ def edit_command(
     if key is not None:
         options.refuse_beside_key(context, "spell", "editor")
     used = options.load_key(key) if key else Key(options.spell_or_ask(spell), salt=None, seed=0, editor=editor)
+    if key is None:
+        options.hint_unknown_object(used, quiet)
     if size is not None:
         used = used.with_(resolution=size)
     edit_file(image, used, output)

@@ -77,6 +77,7 @@ def new(
         fields["seed"] = seed
     made = Key(options.spell_or_ask(spell), editor=editor, **fields)
     made.save(key, options.new_passphrase(file=passphrase_file) if protect else None)
+    options.hint_unknown_object(made, as_json)
     options.print_record({"key": str(key), "lock_id": made.lock_id, "protected": protect}, as_json)
 
 

@@ -110,6 +110,7 @@ def lock_command(
     else:
         fields: dict[str, Any] = {} if salt else {"salt": None}
         used = Key(options.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
+        options.hint_unknown_object(used, quiet)
     passphrase = options.new_passphrase() if protect else None
     settings = FitSettings(
         epochs=epochs or 0,

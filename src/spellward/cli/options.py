@@ -98,6 +98,16 @@ def hint(text: str, quiet: bool = False) -> None:
         typer.echo(text, err=True)
 
 
+def hint_unknown_object(key: Key, quiet: bool) -> None:
+    """Says so where the object editor's library has nothing of the name: it draws another object then."""
+    if key.editor == "object" or key.editor.startswith("object:keep:"):
+        from spellward.editors.objects.sprites import OBJECTS, named_object
+
+        if named_object(key.prompt) is None:  # which one is drawn is for the owner's eyes, and this may be logged
+            names = ", ".join(OBJECTS)
+            hint(f"The spell names no object of the library; another one is drawn for it. There are: {names}.", quiet)
+
+
 def load_key(path: Path, passphrase_file: Path | None = None) -> Key:
     """Loads a key, with the passphrase from a file, the environment or, on a terminal, from the user.
 
