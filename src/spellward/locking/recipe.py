@@ -116,7 +116,7 @@ RECIPES: dict[str, Recipe] = {
 """`edited-only` is what was published; `decoy` adds decoys, `fast` and `hardened` a simulated thief on top of them, and
 a teacher where images are few."""
 DEFAULT_RECIPE, DEFAULT_FOR_MASKS = "hardened", "decoy"
-"""A simulated thief costs masks 13 points of what the key opens (benchmarks/TUNING.md)."""
+"""A simulated thief costs masks 7 points of what the key opens (benchmarks/TUNING.md)."""
 
 
 def recipe_for(train: ImageTable, name: str | None = None) -> Recipe:
