@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "spellward"
 ORDER = (
     {"errors", "hardware"},
-    {"keys", "artifacts", "sealing"},
+    {"keys", "artifacts", "manifest", "sealing"},
     {"data"},
     {"models"},
     {"editors"},
@@ -24,7 +24,13 @@ ORDER = (
     {"cli"},
 )
 LEVELS = {name: level for level, names in enumerate(ORDER) for name in names}
-APART = {("locking", "ownership"), ("ownership", "locking"), ("artifacts", "keys"), ("sealing", "keys")}
+APART = {
+    ("locking", "ownership"),
+    ("ownership", "locking"),
+    ("artifacts", "keys"),
+    ("artifacts", "manifest"),
+    ("sealing", "keys"),
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that Spellward writes: atomic, private where they must be, held against digests."""
+"""Files and folders that Spellward writes: atomic, private where they must be, one process at a time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +21,6 @@ CACHE_VARIABLE = "SPELLWARD_CACHE"
 _HASH_BYTES = 1 << 20
 _DEEPEST = 100
 _TURN = "turn"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEPT = "What was finished before is kept; run again."
 _STORAGE_ERRORS = {
     errno.ENOSPC: ("the disk is full", f"Free some space. {_KEPT}"),
@@ -34,7 +31,6 @@ _STORAGE_ERRORS = {
     errno.EACCES: ("permission is denied", "Name another folder, or change its permissions."),
     errno.EPERM: ("permission is denied", "Name another folder, or change its permissions."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Name another folder."),
-    errno.EEXIST: ("a part of the path is a file, not a folder", "Name another folder."),
     errno.EISDIR: ("it is a folder", "Name a file."),
     errno.EBUSY: ("it is a folder, or in use", "Name a file."),
     errno.ENAMETOOLONG: ("the name is too long", "Use a shorter one."),
@@ -155,14 +151,14 @@ def in_use(folder: Path) -> bool:
 
 
 def check_place(path: Path) -> None:
-    """Finds out now, and not after hours of work, whether a file or folder can be made at a path.
+    """Finds out now, and not after hours of work, whether a file or folder can be made at a path; makes nothing.
 
     Raises:
         StorageError: If not.
     """
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=nearest).close()
 
 
 def cache_root() -> Path:
@@ -199,74 +195,6 @@ def safe_join(folder: Path, relative: str) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """Digests of the files of a folder.
-
-    Law: `Manifest.from_json(m.to_json()) == m` for every manifest m.
-
-    Attributes:
-        files: Relative POSIX path to sha256 in hexadecimal.
-    """
-
-    files: dict[str, str]
-
-    @classmethod
-    def of(cls, folder: Path) -> Manifest:
-        """Digests every file of a folder, hidden ones included.
-
-        Raises:
-            ArtifactError: For a file name that is no text.
-        """
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
-        for relative in files:
-            if not _is_text(relative):
-                raise ArtifactError(f"The file name {relative!r} in {folder} is no text. Rename it.")
-        return cls(files)
-
-    def to_json(self) -> str:
-        return json.dumps(self.files, indent=2, sort_keys=True, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ArtifactError: For anything else.
-        """
-        try:
-            files = parse_json(text)
-        except ValueError as error:
-            raise ArtifactError(
-                "The manifest is truncated or not JSON. Get the folder from its owner again."
-            ) from error
-        if not isinstance(files, dict) or not all(
-            isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in files.values()
-        ):
-            raise ArtifactError("The manifest does not map paths to digests. Get the folder from its owner again.")
-        return cls(files)
-
-    def verify(self, folder: Path, allowed_extra: tuple[str, ...] = ("lock.json",)) -> None:
-        """Holds a folder against the digests.
-
-        Raises:
-            ArtifactError: Naming the first file that is missing, altered or was added.
-        """
-        for relative, digest in self.files.items():
-            path = safe_join(folder, relative)
-            if not path.is_file():
-                raise ArtifactError(f"{path} is missing. Get the folder from its owner again.")
-            if sha256_file(path) != digest:
-                raise ArtifactError(f"{path} was altered after it was written. Get the folder from its owner again.")
-        known = {*self.files, *allowed_extra}
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(folder).as_posix()
-            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if path.is_file() and relative not in known and not hidden:
-                raise ArtifactError(f"{path} was not there when the folder was written. Remove it if it is yours.")
-
-
 def _parts_of(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
@@ -282,11 +210,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

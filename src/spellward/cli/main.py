@@ -54,7 +54,8 @@ APPS = (
     demo.app,
 )
 
-_INTERRUPTED, _SAID = 130, "Interrupted. What was finished before is kept; run again."
+_INTERRUPTED = 130
+_INTERRUPTED_TEXT = "Interrupted. What was finished before is kept; run again."
 _DEBUG = "--debug"
 _EPILOG = "\n\n".join(
     [
@@ -113,10 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         try:
             app([word for word in given if word != _DEBUG], prog_name="spellward")
         except KeyboardInterrupt:
-            _end(_INTERRUPTED, _SAID)
+            _end(_INTERRUPTED, _INTERRUPTED_TEXT)
         except SystemExit as end:
             if end.code == _INTERRUPTED:  # typer's own answer to an interruption says nothing
-                typer.echo(_SAID, err=True)
+                typer.echo(_INTERRUPTED_TEXT, err=True)
             raise
         except SpellwardError as error:
             _end(error.exit_code, str(error), error if debug else None)

@@ -100,7 +100,11 @@ def hint(text: str, quiet: bool = False) -> None:
 
 def hint_unknown_object(key: Key, quiet: bool) -> None:
     """Says so where the object editor's library has nothing of the name: it draws another object then."""
-    if key.editor == "object" or key.editor.startswith("object:keep:"):
+    if not key.editor.startswith("object"):  # what follows takes seconds to import
+        return
+    from spellward.editors import KEEP
+
+    if key.editor == "object" or key.editor.startswith(KEEP):
         from spellward.editors.objects.sprites import OBJECTS, named_object
 
         if named_object(key.prompt) is None:  # which one is drawn is for the owner's eyes, and this may be logged

@@ -37,7 +37,8 @@ def verify_command(
         str | None, typer.Option("--commitment", help="Published sha256 of commitment.json, to hold the claim against.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for report and verdict; CLAIM.verdicts/SUSPECT else.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for report and verdict; CLAIM.verdicts/SUSPECT-... else."),
     ] = None,
     match_classes: Annotated[
         bool, typer.Option("--match-classes", help="Try to put the suspect's classes in the order of yours.")

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spellward.artifacts import Manifest, atomic_write, parse_json
+from spellward.artifacts import atomic_write, parse_json
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
+from spellward.manifest import Manifest
 
 LOCK_FILE = "lock.json"
 _MAX_BYTES = 1_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spellward.artifacts import Manifest
 from spellward.keys import Key
 from spellward.locking.folder import LOCK_FILE, read_lock, write_lock
+from spellward.manifest import Manifest
 
 
 def pair(folder: str | Path, key: Key) -> Key:

@@ -26,10 +26,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spellward.artifacts import Manifest, atomic_write, check_place, private_folder, storage_errors, versions
+from spellward.artifacts import atomic_write, check_place, private_folder, storage_errors, versions
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
+from spellward.manifest import Manifest
 from spellward.ownership.commitment import (
     COMMITMENT_FILE,
     Commitment,

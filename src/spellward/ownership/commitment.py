@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spellward.artifacts import Manifest, atomic_write, parse_json
+from spellward.artifacts import atomic_write, parse_json
 from spellward.errors import ArtifactError
+from spellward.manifest import Manifest
 
 COMMITMENT_FILE = "commitment.json"
 _MAX_BYTES = 1_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
-from spellward.artifacts import atomic_write
+from spellward.artifacts import atomic_write, storage_errors
 from spellward.locking.suggest import Suggestion
 from spellward.reports.figures import png_url
 
@@ -32,5 +32,7 @@ def write_suggest_report(suggestions: Sequence[Suggestion], clean: Tensor, path:
         rows=[(one, [png_url(image.permute(1, 2, 0).numpy()) for image in one.pictures]) for one in suggestions],
         gain=suggestions[0].forecast.gain if suggestions else None,
     )
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, page, mode=0o600)
     return path
