@@ -223,6 +223,7 @@ def test_a_timm_config_cannot_point_anywhere_else(changes: dict[str, Any], tmp_p
         {"input_size": "16"},
         {"input_size": 10**9},
         {"mean": [0.5]},
+        {"mean": [0.5, 0.5, 1e300]},
         {"std": [0.5, 0.5, 0.0]},
         {"surprise": 1},
     ],
@@ -233,6 +234,29 @@ def test_spellwards_own_record_is_checked(changes: dict[str, Any], tmp_path: Pat
     edit_json(tmp_path / "spellward_model.json", **changes)
     with pytest.raises(ArtifactError, match=r"spellward_model\.json"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_mean": [0.5]},
+        {"image_mean": "grey"},
+        {"image_mean": [0.5, 0.5, 1e300]},
+        {"image_std": [0.5, 0.5, 0.0]},
+        {"image_std": {"r": 1}},
+    ],
+    ids=str,
+)
+def test_pixels_that_no_network_could_take_are_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    edit_json(vit_folder(tmp_path / "vit") / "preprocessor_config.json", **changes)
+    with pytest.raises(ArtifactError, match="normalised"):
+        load_checkpoint(tmp_path / "vit")
+
+
+def test_one_number_normalises_all_channels(tmp_path: Path) -> None:
+    edit_json(vit_folder(tmp_path / "vit") / "preprocessor_config.json", image_mean=0.25, image_std=0.5)
+    model = load_checkpoint(tmp_path / "vit")
+    assert (model.mean, model.std) == ((0.25,) * 3, (0.5,) * 3)
 
 
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:

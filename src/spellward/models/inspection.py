@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,6 +19,8 @@ _JSON_FILES = ("config.json", "preprocessor_config.json", INDEX_FILE, OWN_FILE)
 _MAX_JSON = 5_000_000
 MAX_SIDE = 8192
 """Of the images that a model sees, in pixels."""
+_LEAST_STD, _MOST = 1e-6, 1e6
+"""Of what pixels are normalised by: beyond these, a network's numbers overflow."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _FORBIDDEN_ARGUMENTS = ("checkpoint", "pretrained", "cache", "scriptable", "exportable")
 
@@ -93,20 +94,23 @@ def read_own_record(folder: Path) -> dict[str, Any]:
         and all(isinstance(name, str) for name in classes)
         and type(size) is int
         and 1 <= size <= MAX_SIDE
-        and _three_numbers(record["mean"])
-        and _three_numbers(record["std"])
-        and min(record["std"]) > 0
+        and is_normalisation(record["mean"], record["std"])
     )
     if not sound:
         raise ArtifactError(f"{path} has a field that is missing, unknown or makes no sense. Get the folder again.")
     return record
 
 
+def is_normalisation(mean: Any, std: Any) -> bool:
+    """Whether pixels in [0, 1] can be normalised so: three numbers each, none too large and no deviation near zero."""
+    return _three_numbers(mean) and _three_numbers(std) and min(std) >= _LEAST_STD
+
+
 def _three_numbers(value: Any) -> bool:
     return (
-        isinstance(value, list)
+        isinstance(value, (list, tuple))
         and len(value) == 3
-        and all(type(one) in (int, float) and math.isfinite(one) for one in value)
+        and all(type(one) in (int, float) and abs(one) <= _MOST for one in value)
     )
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from spellward.errors import ArtifactError, ModelError
 from spellward.models.grouping import EXTRA
-from spellward.models.inspection import INDEX_FILE, MAX_SIDE, WEIGHTS_FILE
+from spellward.models.inspection import INDEX_FILE, MAX_SIDE, WEIGHTS_FILE, is_normalisation
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
 from spellward.models.object_networks import ObjectNetwork
@@ -50,8 +50,7 @@ def vision_model(network: Any, spec: str, input_size: int, processor: Any = None
     labels = network.config.id2label
     outputs = tuple(str(labels[index]) for index in range(len(labels)))
     settings = getattr(network.config, "pretrained_cfg", None) or {}
-    mean = tuple(settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN)
-    std = tuple(settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD)
+    mean, std = _normalisation(settings, processor)
     extra = {"processor": processor}
     if network.config.model_type in MODEL_TYPES:
         queries = ObjectQueries if getattr(network.config, _TASK, None) == INSTANCES else ClassQueries
@@ -194,6 +193,23 @@ def _input_size(config: Any, processor: Any) -> int:
     if not 1 <= size <= MAX_SIDE:
         raise ArtifactError(f"The model says that it sees images of {size} px; it is broken or hostile. Get it again.")
     return size
+
+
+def _normalisation(settings: dict[str, Any], processor: Any) -> tuple[Any, Any]:
+    """Per-channel mean and deviation that a checkpoint names; one number stands for all three channels.
+
+    Raises:
+        ArtifactError: If pixels cannot be normalised so.
+    """
+    mean = settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN
+    std = settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD
+    mean, std = ((one,) * 3 if isinstance(one, (int, float)) else one for one in (mean, std))
+    if not is_normalisation(mean, std):
+        raise ArtifactError(
+            f"The model says that its images are normalised by mean {mean} and deviation {std}; it is broken or "
+            "hostile, or does not see in colour."
+        )
+    return tuple(mean), tuple(std)
 
 
 def _named_size(config: Any, processor: Any) -> int:
