@@ -26,11 +26,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(folder / "photos")
     save_checkpoint(train_victim(photos), folder / "victim")
     save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
-    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 12, "--peers", 2]
-    arguments += ["--probes", 60, "--base", SPEC, "--epochs", 24, "--json"]
+    arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 8, "--peers", 2]
+    arguments += ["--probes", 60, "--base", SPEC, "--epochs", 40, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["references"] == 12
+    assert json.loads(done.stdout)["references"] == 8
     patch.undo()
     return folder
 

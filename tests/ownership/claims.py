@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from spellward.data import load_splits, prepare
@@ -28,6 +29,17 @@ def write_photos(folder: Path, each: int = 80, seed: int = 0) -> Path:
             pixels[..., index] += int(rng.integers(5, 60))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
+
+
+def in_another_order(model: VisionModel, order: list[int]) -> VisionModel:
+    """The same model with the outputs of its head, and the names of its classes, in another order."""
+    other = model.copy()
+    head = other.network.get_submodule(other.head)
+    with torch.no_grad():
+        head.weight.copy_(head.weight[order].clone())
+        head.bias.copy_(head.bias[order].clone())
+    other.classes = tuple(model.classes[place] for place in order)
+    return other
 
 
 def train_victim(photos: Path, seed: int = 77) -> VisionModel:

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.ownership.claims import SETTINGS
+from tests.ownership.claims import SETTINGS, SPEC, in_another_order
 
 from spellward.data import load_splits, prepare
 from spellward.errors import ArtifactError, DataError, ModelError
-from spellward.models import VisionModel, load_model
+from spellward.models import FitSettings, VisionModel, load_model
+from spellward.ownership import evidence
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
 from spellward.ownership.judge import judge
+from spellward.ownership.verify import verify
 
 
 def test_a_claim_holds_what_a_verdict_needs(claim: Claim, victim: VisionModel) -> None:
@@ -110,6 +112,51 @@ def test_a_model_of_other_classes_is_refused(photos: Path, cached: Path, tmp_pat
     other = load_model("timm/test_resnet?random", ("cat", "dog"), 32)
     with pytest.raises(ModelError, match="other classes"):
         create_claim(other, photos, tmp_path / "claim", settings=SETTINGS)
+
+
+def test_a_model_that_started_from_none_of_the_bases_is_refused(
+    victim: VisionModel, photos: Path, tmp_path: Path
+) -> None:
+    elsewhere = replace(SETTINGS, bases=("bundled", "bundled?random"))
+    with pytest.raises(ModelError, match=r"none of the bases \(bundled, bundled\?random\).*--base"):
+        create_claim(victim, photos, tmp_path / "claim", settings=elsewhere)
+
+
+def test_a_claim_says_how_good_its_references_are(claim: Claim) -> None:
+    commitment = claim.commitment
+    assert 0.4 < commitment.references_accuracy <= commitment.victim_accuracy <= 1
+    assert commitment.base == SPEC
+
+
+@pytest.mark.parametrize(
+    ("epochs", "images", "counts"), [(16, 60, True), (1, 60, False), (16, 2000, False)], ids=["good", "poor", "few"]
+)
+def test_opinions_count_beside_many_good_references_alone(
+    epochs: int,
+    images: int,
+    counts: bool,
+    victim: VisionModel,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "_MANY", images)
+    poor = FitSettings(**{**SETTINGS.fit.__dict__, "epochs": epochs, "learning_rate": 1e-2 if epochs > 1 else 1e-9})
+    settings = replace(SETTINGS, references=3, fit=poor)
+    claim = create_claim(victim, photos, tmp_path / "claim", settings=settings)
+    assert claim.commitment.opinions_count == counts
+    assert len(claim.peers) == (0 if counts else 2)
+
+
+def test_a_model_may_have_its_classes_in_another_order(
+    claim: Claim, victim: VisionModel, photos: Path, tmp_path: Path
+) -> None:
+    order = [2, 0, 1]
+    moved = in_another_order(victim, order)
+    again = create_claim(moved, photos, tmp_path / "claim", settings=replace(SETTINGS, references=3))
+    assert tuple(again.commitment.classes) == moved.classes != tuple(claim.commitment.classes)
+    assert again.commitment.victim_accuracy > 0.9
+    assert verify(again, victim).answers == verify(again, moved).answers
 
 
 @pytest.mark.parametrize("change", [{"references": 0}, {"peers": 1}, {"probes": 3}, {"alpha": 0.7}, {"bases": ()}])

@@ -10,6 +10,7 @@ import torch
 from tests.ownership.claims import FIT, SIDE, SPEC
 
 from spellward.data import ImageTable, load_splits, prepare, table_from_arrays
+from spellward.errors import DataError
 from spellward.models import VisionModel, logits_of, state_digest
 from spellward.ownership.probes import candidates, choose, reserved_rows
 from spellward.ownership.references import train_references
@@ -63,15 +64,17 @@ def test_reserved_rows_are_at_most_a_quarter_of_every_class(table: ImageTable) -
 
 
 def test_mixtures_are_means_of_two_images() -> None:
-    pixels = np.stack([np.full((4, 4, 3), value, np.uint8) for value in (0, 64, 128, 255)])
-    reserved = table_from_arrays(pixels, np.arange(4), "abcd")
-    mixed = candidates(reserved, 8, private_images=False, seed=0)
-    values = {int(image[0, 0, 0]) for image in mixed}
-    means = {(a + b + 1) // 2 for a in (0, 64, 128, 255) for b in (0, 64, 128, 255)}
-    assert len(mixed) == 8 and values <= means and len(values) > 2
-    both = candidates(reserved, 8, private_images=True, seed=0)
-    assert torch.equal(both[4:], mixed)
-    assert torch.equal(both[:4], reserved.images[:])
+    shades = [20 * place + place % 2 for place in range(12)]
+    pixels = np.stack([np.full((4, 4, 3), value, np.uint8) for value in shades])
+    reserved = table_from_arrays(pixels, np.arange(12) % 4, "abcd")
+    mixed = candidates(reserved, 36, private_images=False, seed=0)
+    values = [int(image[0, 0, 0]) for image in mixed]
+    means = {(a + b + 1) // 2 for a in shades for b in shades if a != b}
+    assert set(values) <= means - set(shades)
+    assert len(set(values)) == len(values) > 10  # none comes twice
+    both = candidates(reserved, 36, private_images=True, seed=0)
+    assert torch.equal(both[12:], mixed)
+    assert torch.equal(both[:12], reserved.images[:])
 
 
 def test_probes_come_from_the_half_where_the_victim_is_furthest_from_the_mean_of_the_references() -> None:
@@ -87,8 +90,17 @@ def test_probes_come_from_the_half_where_the_victim_is_furthest_from_the_mean_of
     assert sorted(choose(victim, references, 500, seed=0).tolist()) == list(range(50))
 
 
+def test_images_that_give_no_probes_are_refused() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match="one class"):
+        candidates(table_from_arrays(pixels, np.zeros(20, np.int64), "ab"), 40, False, 0)
+    with pytest.raises(DataError, match="Only 1 different"):
+        candidates(table_from_arrays(pixels[:2], np.arange(2), "ab"), 40, False, 0)
+
+
 def test_a_mixture_is_never_a_private_image() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3), dtype=np.uint8)
+    pixels[30:40] = pixels[11:21]  # the same images, of the other class
     reserved = table_from_arrays(pixels, np.arange(60) % 2, "ab")
     private = {image.numpy().tobytes() for image in reserved.images[:]}
     for seed in range(20):

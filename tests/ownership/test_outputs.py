@@ -25,6 +25,20 @@ def test_all_formats_give_the_same_values(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_outputs(path), VALUES, err_msg=path.name)
 
 
+@pytest.mark.parametrize("header", ["0,1,2", "cat,dog,bird", ",0,1,2", ",cat,dog,bird"])
+def test_names_and_index_of_a_pandas_table_are_no_outputs(header: str, tmp_path: Path) -> None:
+    rows = [",".join(map(str, row)) for row in VALUES]
+    if header.startswith(","):
+        rows = [f"{place},{row}" for place, row in enumerate(rows)]
+    (tmp_path / "a.csv").write_text("\n".join([header, *rows]) + "\n")
+    np.testing.assert_array_equal(load_outputs(tmp_path / "a.csv"), VALUES)
+
+
+def test_a_first_row_of_zero_and_one_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("0,1\n1,0\n0,1\n")
+    np.testing.assert_array_equal(load_outputs(tmp_path / "a.csv"), [[0, 1], [1, 0], [0, 1]])
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", ">f8", "int64", "uint8", "bool"])
 def test_plain_numbers_of_any_type_are_read(tmp_path: Path, dtype: str) -> None:
     np.save(tmp_path / "a.npy", VALUES.astype(dtype))

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.ownership.claims import train_victim, write_photos
+from tests.ownership.claims import in_another_order, train_victim, write_photos
 
 from spellward.errors import ArtifactError, ModelError
-from spellward.models import VisionModel, save_checkpoint
+from spellward.models import VisionModel, save_checkpoint, state_digest
 from spellward.ownership.claim import Claim
-from spellward.ownership.suspects import SUSPECTS, ask, kind_of
+from spellward.ownership.suspects import SUSPECTS, Pixels, ask, kind_of
 from spellward.ownership.verify import export_probes, verify
+from spellward.reports.claim_report import render, verdict_folder
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,51 @@ def test_a_module_in_memory_can_be_asked(claim: Claim) -> None:
     assert (answers.kind, answers.outputs.shape) == ("model", (60, 3))
 
 
+def test_a_module_takes_images_as_the_victim_does(claim: Claim, victim: VisionModel) -> None:
+    kept = victim.copy()
+    kept.mean, kept.std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    asked = ask(kept.network, claim.probes, victim.classes, Pixels(kept.mean, kept.std))
+    assert np.array_equal(asked.outputs, kept.logits(claim.probes))
+    assert verify(claim, victim.network).answers == verify(claim, victim).answers
+
+
+def test_a_verdict_names_claim_suspect_and_what_was_asked_for(
+    claim: Claim, victim: VisionModel, checkpoint: Path, tmp_path: Path
+) -> None:
+    verdict = verify(claim, victim)
+    assert verdict.commitment == claim.commitment.digest() and not verdict.published
+    assert verify(claim, victim, published=claim.commitment.digest()).published
+    assert verdict.model == state_digest(victim.network) and verdict.options == ()
+    np.save(tmp_path / "answers.npy", victim.logits(claim.probes))
+    recorded = verify(claim, tmp_path / "answers.npy", match_classes=True)
+    assert (recorded.answers, recorded.model, recorded.options) == (verdict.answers, None, ("match-classes",))
+    np.save(tmp_path / "answers.npy", victim.logits(claim.probes) + 1e-6)
+    assert verify(claim, tmp_path / "answers.npy").answers != verdict.answers
+
+
+def test_verdicts_do_not_take_the_places_of_others(claim: Claim, victim: VisionModel) -> None:
+    verdicts = [verify(claim, victim), verify(claim, victim, match_classes=True), verify(claim, victim, method="akh")]
+    verdicts.append(verify(claim, lambda probes: victim.logits(probes) + 1.0))
+    verdicts.append(verify(claim, victim, published=claim.commitment.digest()))
+    folders = [verdict_folder(claim.folder, "thief", one).name for one in verdicts]
+    assert len(set(folders[:4])) == 4 and folders[4] == folders[0]
+    assert folders[1].endswith("-match-classes") and folders[2].endswith("-akh")
+    assert verdict_folder(claim.folder, "org1/thief", verdicts[0]) != verdict_folder(
+        claim.folder, "org2/thief", verdicts[0]
+    )
+
+
+def test_a_page_says_what_was_held_against_what(claim: Claim, victim: VisionModel) -> None:
+    digest = claim.commitment.digest()
+    plain = " ".join(render(claim, verify(claim, victim), "thief").split())
+    assert "not held against a published digest" in plain and "Not the test of this claim" not in plain
+    assert digest in plain and f"--commitment {digest}" not in plain  # it would pass by construction
+    assert "held against the digest" in render(claim, verify(claim, victim, published=digest), "thief")
+    other = render(claim, verify(claim, victim, method="akh", match_classes=True), "thief")
+    assert "Not the test of this claim" in other and "--method akh --match-classes" in other
+    assert "further chance to accuse" in other
+
+
 def test_independent_models_are_not_accused(claim: Claim, tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos of another owner", seed=1)
     for seed in (101, 102, 103):
@@ -59,13 +105,7 @@ def test_the_same_claim_and_suspect_give_the_same_verdict(claim: Claim, victim: 
 def test_classes_in_another_order_are_put_right_by_their_names(
     claim: Claim, victim: VisionModel, tmp_path: Path
 ) -> None:
-    other = victim.copy()
-    head = other.network.get_submodule(other.head)
-    order = [2, 0, 1]
-    with torch.no_grad():
-        head.weight.copy_(head.weight[order].clone())
-        head.bias.copy_(head.bias[order].clone())
-    other.classes = tuple(victim.classes[place] for place in order)
+    other = in_another_order(victim, [2, 0, 1])
     assert verify(claim, other).verdict == "stolen"
     other.classes = ("a", "b", "c")
     assert verify(claim, other).verdict == "inconclusive"

@@ -19,7 +19,7 @@ from spellward.models import VisionModel, load_model, save_checkpoint
 from spellward.ownership.claim import Claim, create_claim
 from spellward.ownership.references import fine_tuned
 from spellward.ownership.verify import verify
-from spellward.ownership.weights import WEIGHTS_FILE, load_weights, sample_weights, save_weights
+from spellward.ownership.weights import WEIGHTS_FILE, load_weights, origin_of, save_weights
 from spellward.reports.claim_report import render
 
 
@@ -96,8 +96,8 @@ def test_others_with_the_same_base_are_not_accused(weighty: Claim, base: str, tm
 
 def test_where_no_weights_are_seen_answers_are_judged_alone(weighty: Claim, owned: VisionModel) -> None:
     asked = verify(weighty, owned.logits)
-    # A null from six small references may accuse one of them too; then "stolen" is taken back.
-    assert asked.verdict == "stolen" or "controls" in asked.reason
+    # A null from six small references may accuse one of them, too, or be too wide for a copy, by the machine.
+    assert asked.verdict == "stolen" or "controls" in asked.reason or "Not even" in asked.reason
     assert asked.weights is None and asked.effect == pytest.approx(1) and asked.alpha == weighty.commitment.alpha
     other = load_model("bundled?random", owned.classes, SIDE, 1)
     broken = owned.copy()
@@ -111,17 +111,20 @@ def test_where_no_weights_are_seen_answers_are_judged_alone(weighty: Claim, owne
 def test_a_claim_without_a_public_base_keeps_no_weights(claim: Claim, victim: VisionModel) -> None:
     assert claim.weights is None and not (claim.folder / WEIGHTS_FILE).exists()
     assert claim.alpha == claim.commitment.alpha
-    assert sample_weights(victim, (SPEC, "bundled"), 0) is None  # random weights, and another architecture
+    origin = origin_of(victim, ("bundled", SPEC), 0)  # another architecture, and one that draws random weights
+    assert origin is not None and origin.base == SPEC == claim.commitment.base and origin.weights is None
 
 
 def test_a_victim_from_elsewhere_has_no_base(victim: VisionModel, base: str) -> None:
-    assert sample_weights(victim, (base,), 0) is None
+    assert origin_of(victim, (base,), 0) is None
 
 
 def test_the_sample_hangs_on_its_seed_and_is_read_back(weighty: Claim, owned: VisionModel, base: str) -> None:
     assert weighty.weights is not None and len(weighty.weights.references) == 6
-    again, other = (sample_weights(owned, (base,), seed) for seed in (SETTINGS.seed, SETTINGS.seed + 1))
+    origins = [origin_of(owned, (SPEC, base), seed) for seed in (SETTINGS.seed, SETTINGS.seed + 1)]
+    again, other = (None if one is None else one.weights for one in origins)
     assert again is not None and other is not None
+    assert [one.base for one in origins if one is not None] == [base, base]
     for mine, theirs in zip(weighty.weights.victim, again.victim, strict=True):
         assert np.array_equal(mine, theirs)
     assert any(not np.array_equal(mine, theirs) for mine, theirs in zip(again.rows, other.rows, strict=True))

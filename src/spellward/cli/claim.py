@@ -14,6 +14,8 @@ from spellward.cli.progress import stages
 
 app = typer.Typer()
 
+_POOR = 0.6
+
 
 @app.command(
     "claim",
@@ -51,8 +53,9 @@ def claim_command(
         list[str] | None,
         typer.Option(
             "--base",
-            help="Model spec references start from, best the one yours was fine-tuned from: then weights are evidence, "
-            "too. May stand several times, and they take turns.",
+            help="Model spec references start from: the public model that yours was fine-tuned from, or its "
+            "architecture with random weights (timm/NAME?random) if it was trained from nothing. May stand several "
+            "times, and they take turns.",
         ),
     ] = None,
     shadows: Annotated[bool, typer.Option("--shadows", help="Make the shadows of Holmes too.")] = False,
@@ -95,6 +98,7 @@ def claim_command(
     with stages(quiet or as_json) as report:
         model = victim if key is None else options.behind_key(victim, key)
         claim = create_claim(model, data, output, settings=settings, signing_key=signing_key, report=report)
+    made = claim.commitment
     options.print_record(
         {
             "claim": str(claim.folder),
@@ -102,11 +106,24 @@ def claim_command(
             "references": claim.commitment.references,
             "peers": claim.commitment.peers,
             "threshold": claim.commitment.threshold,
+            "base": made.base,
+            "references_accuracy": round(made.references_accuracy, 4),
             "weights": "no" if claim.weights is None else f"compared with {len(claim.weights.references)} references",
             "commitment": claim.commitment.digest(),
         },
         as_json,
     )
+    if made.references_accuracy < _POOR * made.victim_accuracy:
+        options.hint(
+            f"The references tell only {made.references_accuracy:.0%} of images that they have not learnt, where your "
+            f"model tells {made.victim_accuracy:.0%}, so the claim will find little. Train them longer (--epochs).",
+            quiet,
+        )
     if claim.weights is None:
-        options.hint("Suspects are judged by answers alone: fewer than three references have your model's base.", quiet)
+        options.hint(
+            "Suspects are judged by answers alone: fewer than three references have a public base with your model. If "
+            f"it was fine-tuned from another than {made.base}, name that with --base: innocent models of it may look "
+            "stolen.",
+            quiet,
+        )
     options.hint(f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet)

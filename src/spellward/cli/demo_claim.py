@@ -50,7 +50,7 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
     verdicts: dict[str, str] = {}
     for name, suspect in suspects.items():
         verdict = verify(claim, suspect)
-        page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name))
+        page = write_claim_report(claim, verdict, name, verdict_folder(claim.folder, name, verdict))
         verdicts[name] = verdict.verdict
         say(f"   {name}: {verdict.verdict} ({_reach(verdict)}); report: {page}")
     return verdicts

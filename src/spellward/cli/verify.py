@@ -66,7 +66,7 @@ def verify_command(
     assert suspect is not None
     asked = suspect if key is None else options.behind_key(suspect, key)
     verdict = verify(opened, asked, method=method, match_classes=match_classes)
-    page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect))
+    page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect, verdict))
     record = verdict.to_record()
     if as_json:
         options.print_record({**record, "report": str(page)}, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,16 @@ from spellward.models.segmenters import SEGMENTERS
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import CLASSIFICATION, VisionModel, head_of
 
-BUNDLED = "bundled"
+BUNDLED, PRIVATE = "bundled", "a private model"
+_HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
+
+
+def public_name(spec: Any) -> str:
+    """What a model spec is called where others read it: a folder of the owner's, or a module, is not named."""
+    name, _, _ = str(spec).partition("?")
+    listed = name == BUNDLED or name.startswith(("timm/", "torchvision/"))
+    known = isinstance(spec, str) and (listed or (_HUB_ID.fullmatch(name) is not None and not Path(name).exists()))
+    return str(spec) if known else PRIVATE
 
 
 def load_model(

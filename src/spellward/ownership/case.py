@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spellward.ownership.channel import Told
-from spellward.ownership.verdict import Ruling
+from spellward.ownership.verdict import Measure, Ruling
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Finding:
     best_p_value: float | None = None
     queries_needed: int | None = None
     channel: str | None = None
+    measure: Measure | None = None
 
 
 Method = Callable[[Case], Finding]

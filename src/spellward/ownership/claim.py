@@ -13,6 +13,7 @@ CLAIM.signing-key.pem      signs the commitment
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,7 +45,7 @@ from spellward.ownership.descent import SHARE
 from spellward.ownership.evidence import ClaimSettings, Evidence, gather
 from spellward.ownership.judge import judge
 from spellward.ownership.outputs import Floats, load_outputs
-from spellward.ownership.suspects import Unlocked, open_model
+from spellward.ownership.suspects import Pixels, Unlocked, open_model
 from spellward.ownership.weights import WEIGHTS_FILE, WeightSample, load_weights, save_weights
 
 __all__ = ["Claim", "ClaimSettings", "create_claim", "load_claim"]
@@ -65,6 +66,7 @@ class Claim:
         references, peers: The same shape, each.
         poisoned: The same shape, if the shadows were made.
         weights: What suspects' weights are held against, where the victim started from a base of three references.
+        published: Whether the commitment was held against a published digest.
     """
 
     folder: Path
@@ -75,6 +77,13 @@ class Claim:
     peers: tuple[Floats, ...] = ()
     poisoned: Floats | None = None
     weights: WeightSample | None = None
+    published: bool = False
+
+    @property
+    def pixels(self) -> Pixels:
+        """How the victim takes images."""
+        (red, green, blue), (first, second, third) = self.commitment.mean, self.commitment.std
+        return Pixels((red, green, blue), (first, second, third))
 
     @property
     def alpha(self) -> float:
@@ -94,9 +103,10 @@ def create_claim(
     """Makes a claim on a model; a run that was killed goes on where it stood.
 
     Args:
-        victim: The owner's model: a checkpoint folder, a `VisionModel`, or a module; a locked one as `unlock` gives it,
-            with its key. Then references see clean images and the victim sees them edited, so the claim is about what
-            the model does with its key. Probes stay clean: nothing edited is written.
+        victim: The owner's model: a checkpoint folder, a `VisionModel`, or a module, which is given images of 224
+            pixels, normalised as for ImageNet (wrap it in a `VisionModel` if it takes others); a locked one as `unlock`
+            gives it, with its key. Then references see clean images and the victim sees them edited, so the claim is
+            about what the model does with its key. Probes stay clean: nothing edited is written.
         data: The private data source it was trained on, or `Splits` (the training split counts),
             or an `ImageTable` of it at the model's input size (the key's resolution, of a locked model).
         output: Folder for the claim.
@@ -119,12 +129,21 @@ def create_claim(
     if unlocked is not None and settings.shadows:
         raise DataError("The shadows of Holmes are made from a model as it is; a locked one has none. Leave them out.")
     model = open_model(victim if unlocked is None else unlocked.model, data.classes)
-    if model.classes != data.classes:
+    if sorted(model.classes) != sorted(data.classes):
         raise ModelError("The model has other classes than the data. Claim it with the data it was trained on.")
     size = model.input_size if unlocked is None else unlocked.resolution
-    private = prepare(data.train, size) if isinstance(data, Splits) else data
+    private = _in_order(prepare(data.train, size) if isinstance(data, Splits) else data, model.classes)
     evidence = gather(model, private, settings, report, unlocked)
-    return _publish(output, evidence, data.classes, settings, key)
+    return _publish(output, evidence, model.classes, settings, key, Pixels(model.mean, model.std))
+
+
+def _in_order(images: ImageTable, classes: tuple[str, ...]) -> ImageTable:
+    """The same images with their classes in a model's order: folders are sorted by name, models need not be."""
+    if images.classes == classes:
+        return images
+    places = np.array([classes.index(name) for name in images.classes])
+    fingerprint = hashlib.sha256(f"{images.fingerprint} {classes!r}".encode()).hexdigest()
+    return ImageTable(images.images, places[images.labels], classes, fingerprint)
 
 
 def _publish(
@@ -133,6 +152,7 @@ def _publish(
     classes: tuple[str, ...],
     settings: ClaimSettings,
     key: Ed25519PrivateKey | None,
+    pixels: Pixels,
 ) -> Claim:
     """Writes evidence and commitment: all of it or nothing."""
     key_path = output.with_name(output.name + SIGNING_SUFFIX)
@@ -176,6 +196,11 @@ def _publish(
             private_images=settings.private_images,
             opinions_count=evidence.opinions_count,
             locked=evidence.locked,
+            base=evidence.base,
+            victim_accuracy=evidence.victim_accuracy,
+            references_accuracy=evidence.references_accuracy,
+            mean=list(pixels.mean),
+            std=list(pixels.std),
             classes=list(classes),
             threshold=copy.threshold,
             files=Manifest.of(scratch).files,
@@ -214,7 +239,7 @@ def load_claim(folder: str | Path, published: str | None = None) -> Claim:
         ) from error
     if probes.dtype != torch.uint8 or probes.ndim != 4 or len(probes) != len(victim):
         raise ArtifactError(f"The probes in {folder} do not fit the outputs. Take the claim as its owner wrote it.")
-    return Claim(folder, commitment, probes, victim, references, peers, poisoned, weights)
+    return Claim(folder, commitment, probes, victim, references, peers, poisoned, weights, published is not None)
 
 
 def _save_array(path: Path, values: np.ndarray) -> None:

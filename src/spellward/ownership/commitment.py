@@ -41,6 +41,9 @@ class Commitment(BaseModel):
         private_images: Whether probes are private images as they are.
         opinions_count: See `case`: whether probes are mixtures and the references learnt from many images.
         locked: Whether the victim is a locked model, asked through its key.
+        base: Where the victim started, a public model's spec or "a private model".
+        victim_accuracy, references_accuracy: On private images that no reference has learnt; the references' mean.
+        mean, std: How the victim takes pixels in [0, 1]; its size is that of the probes.
         classes: Names, in the order of the victim's outputs.
         threshold: The effect beyond which a suspect that gives all scores is said to be stolen (a copy, where it
             hangs on the suspect's opinions); `None` if the method has none.
@@ -64,6 +67,11 @@ class Commitment(BaseModel):
     private_images: bool
     opinions_count: bool
     locked: bool = False
+    base: str
+    victim_accuracy: float
+    references_accuracy: float
+    mean: list[float] = Field(min_length=3, max_length=3)
+    std: list[float] = Field(min_length=3, max_length=3)
     classes: list[str]
     threshold: float | None
     files: dict[str, str]

@@ -11,6 +11,8 @@ from spellward.ownership.case import Case, Method
 from spellward.ownership.channel import Channel, Told
 from spellward.ownership.verdict import Control
 
+LEFT_OUT = "reference"
+"""What the names of such controls begin with."""
 _RESCALED_BY = 0.5
 
 
@@ -24,7 +26,7 @@ def run_controls(case: Case, method: Method) -> tuple[Control, ...]:
     controls = []
     for name, control in negative_controls(case):
         finding = method(control)
-        controls.append(Control(name, finding.verdict, finding.p_value, finding.effect))
+        controls.append(Control(name, finding.verdict, finding.p_value, finding.effect, finding.measure))
     return tuple(controls)
 
 
@@ -42,7 +44,7 @@ def negative_controls(case: Case) -> Iterator[tuple[str, Case]]:
         # A single reference cannot be left out: it is the suspect and the reference at once.
         rest = tuple(one for place, one in enumerate(case.references) if place != left) or case.references
         held = replace(case, references=rest, suspect=reference)
-        yield f"reference {left + 1}, left out", held
+        yield f"{LEFT_OUT} {left + 1}, left out", held
         if left == 0 and reference.channel.kind == "full":
             rescaled = replace(reference, scores=_RESCALED_BY * reference.scores)
-            yield f"reference 1, left out, times {_RESCALED_BY:g}", replace(held, suspect=rescaled)
+            yield f"rescaled {LEFT_OUT} 1, left out", replace(held, suspect=rescaled)

@@ -73,7 +73,7 @@ def _or_near(
     if many.verdict != "stolen" and near.p_value < _FOR_NEAR * case.alpha:
         facts = _how_near(near, BESIDE, len(innocent), channel)
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
-        return Finding("stolen", p_value, 1 - near.ratio, reason, 1 - BESIDE, best, None, str(channel))
+        return Finding("stolen", p_value, 1 - near.ratio, reason, 1 - BESIDE, best, None, str(channel), "nearness")
     return replace(many, p_value=p_value, best_p_value=best)
 
 
@@ -96,14 +96,14 @@ def _against_many(
     if p_value < case.alpha:
         reason = f"The suspect shares with the victim what the references do not: {facts}."
         needed = queries_needed(judged, case.alpha, case.seed)
-        return Finding("stolen", p_value, effect, reason, threshold, best, needed, str(channel))
+        return Finding("stolen", p_value, effect, reason, threshold, best, needed, str(channel), "correlation")
     if best >= case.alpha:
         reason = (
             f"Not even a perfect copy could be told from an independent model here: {facts}. Add inputs or references."
         )
-        return Finding("inconclusive", p_value, effect, reason, threshold, best, None, str(channel))
+        return Finding("inconclusive", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
     reason = f"The suspect is no more like the victim than an independent model may be: {facts}."
-    return Finding("not shown", p_value, effect, reason, threshold, best, None, str(channel))
+    return Finding("not shown", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
 
 
 def _against_few(
@@ -123,7 +123,7 @@ def _against_few(
         f"squared distance to the victim {near.ratio:.2f} of what lies between independent models, "
         f"flagged below {MARGIN:g} ({number}, {near.rows} inputs, {channel})"
     )
-    inconclusive = Finding("inconclusive", near.p_value, effect, "", threshold, best, None, str(channel))
+    inconclusive = Finding("inconclusive", near.p_value, effect, "", threshold, best, None, str(channel), "nearness")
     if best >= case.alpha:
         reason = f"Not even a copy could be told from an independent model here: {facts}. Add references."
         return replace(inconclusive, reason=reason)
@@ -162,7 +162,8 @@ def _near_copy(
     else:
         verdict = "not shown"
         reason = f"The suspect is no nearer to the victim than an independent model may be: {facts}."
-    return Finding(verdict, near.p_value, max(0.0, 1 - near.ratio), reason, 1 - NEAR, best, None, str(channel))
+    effect = max(0.0, 1 - near.ratio)
+    return Finding(verdict, near.p_value, effect, reason, 1 - NEAR, best, None, str(channel), "nearness")
 
 
 def _either(many: float | None, near: float) -> float:

@@ -17,9 +17,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spellward.ownership.grain import is_coarse, least_moves, pruned_away
 from spellward.ownership.null import Null
 from spellward.ownership.verdict import Descent
 from spellward.ownership.weights import Channels, WeightSample
+
+Changes = list[NDArray[np.float64]]
+"""Of every layer, [C, W]."""
 
 SHARE = 0.1
 """Of the rate of false accusations that is spent on weights, where a claim has them; the rest is for answers."""
@@ -45,11 +49,10 @@ def judge_weights(sample: WeightSample, suspect: Channels, alpha: float, locked:
         alpha: Rate of false accusations that is accepted.
         locked: Whether the victim is a locked model. What locking does to weights is common to locks.
     """
-    own, theirs = (changes(one, sample.base) for one in (sample.victim, suspect))
-    others = [changes(one, sample.base) for one in sample.references]
+    own, others = ways(sample)
     left_out = tuple(correlation(own, one, [*others[:place], *others[place + 1 :]]) for place, one in enumerate(others))
     null = null_of(left_out, _LOCKED_KINSHIP if locked else _KINSHIP)
-    effect = correlation(own, theirs, others)
+    effect = correlation(own, way_of(suspect, sample), others)
     return Descent(null.p_value(effect), effect, null.threshold(alpha), alpha, left_out)
 
 
@@ -67,7 +70,24 @@ def null_of(left_out: Sequence[float], kinship: float) -> Null:
     return Null(max(kinship, float(np.sqrt(max(float(np.mean(left_out)), 0.0)))), spread, freedom)
 
 
-def changes(weights: Channels, base: Channels) -> list[NDArray[np.float64]]:
+def ways(sample: WeightSample) -> tuple[Changes, list[Changes]]:
+    """The victim's changes and those of every reference, without what comes of storing the victim (`grain`)."""
+    own, *others = (way_of(one, sample) for one in (sample.victim, *sample.references))
+    least = least_moves(sample.victim, sample.base)
+    return [way if float((way**2).sum()) > some else 0.0 * way for way, some in zip(own, least, strict=True)], others
+
+
+def way_of(weights: Channels, sample: WeightSample) -> Changes:
+    """What training changed in a model; nothing where it or the victim was pruned, if the victim was."""
+    gone = [zero | (zero.any() & (one == 0)) for zero, one in zip(pruned_away(sample.victim), weights, strict=True)]
+    kept, base = (
+        tuple(np.where(zero, np.float32(0), one) for zero, one in zip(gone, some, strict=True))
+        for some in (weights, sample.base)
+    )
+    return changes(kept, base)
+
+
+def changes(weights: Channels, base: Channels) -> Changes:
     """What training changed in every channel, float64 [C, W] each, whatever factor a channel was multiplied by.
 
     Such a factor changes nothing in what a network with batch norms says, so a thief may choose it at will.
@@ -108,9 +128,13 @@ def correlation(
 
 
 def comparable(sample: WeightSample) -> bool:
-    """Whether references and victim moved far enough, and not too differently, for weights to be evidence."""
-    lengths = [_length(changes(one, sample.base)) for one in (sample.victim, *sample.references)]
-    return 0 < lengths[0] <= _FURTHER * max(lengths[1:], default=0.0)
+    """Whether references and victim moved far enough, and not too differently, for weights to be evidence.
+
+    Of a victim that was quantised they are none: models that are quantised alike differ from their base alike.
+    """
+    own, others = ways(sample)
+    lengths = [_length(one) for one in (own, *others)]
+    return 0 < lengths[0] <= _FURTHER * max(lengths[1:], default=0.0) and not is_coarse(sample.victim)
 
 
 def _without(values: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 
 from spellward.errors import DataError
+from spellward.ownership.apart import check_apart
 from spellward.ownership.baselines import BASELINES
 from spellward.ownership.case import Case, Finding, Method
 from spellward.ownership.channel import listen
-from spellward.ownership.controls import run_controls
+from spellward.ownership.controls import LEFT_OUT, run_controls
 from spellward.ownership.default import default_test
 from spellward.ownership.outputs import as_outputs
 from spellward.ownership.sanity import in_class_order, read_suspect
@@ -19,8 +20,9 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/7"
+VERSION = "spellward/8"
 """Of the default test: raised whenever it would judge otherwise."""
+_IDLE_SHARE = 0.5
 
 
 def judge(
@@ -54,8 +56,8 @@ def judge(
         match_classes: Put the suspect's classes in the order that fits the task, if they stand in another one.
 
     Raises:
-        DataError: If victim, references, peers or poisoned shadow cannot be used, or the method is unknown. Whatever is
-            wrong with the suspect is a verdict: `inconclusive`.
+        DataError: If victim, references, peers or poisoned shadow cannot be used, or are all but one model, or the
+            method is unknown. Whatever is wrong with the suspect is a verdict: `inconclusive`.
     """
     if method not in METHODS:
         raise DataError(f"There is no method {method!r}. Take one of: {', '.join(METHODS)}.")
@@ -79,6 +81,7 @@ def judge(
                 f"{name} has outputs of the shape {list(one.shape)}, the victim {list(own.shape)}. "
                 "Record all models on the same inputs, with the same classes."
             )
+    check_apart(own, {name: one for name, one in named.items() if one is not shadow})
     told = read_suspect(suspect, *own.shape)
     if isinstance(told, str):
         return _verdict(Finding("inconclusive", None, None, f"{told}."), method, 0, len(others), alpha, seed)
@@ -92,9 +95,16 @@ def judge(
     controls = run_controls(case, METHODS[method]) if method == DEFAULT else ()
     # One in a hundred innocent controls may be accused by chance at 1 %, so many controls need a stricter line each.
     line = alpha / max(len(controls), 1)
+    idle = [one for one in controls if one.name.startswith(LEFT_OUT) and one.measure is None]
     accused = [one.name for one in controls if one.verdict == "stolen" and (one.p_value is None or one.p_value < line)]
     if finding.verdict == "stolen" and accused:
         reason = f"The test also accuses controls that are innocent ({', '.join(accused)}). Check the references."
+        finding = replace(finding, verdict="inconclusive", reason=reason)
+    if finding.verdict == "stolen" and len(idle) > _IDLE_SHARE * len(others):
+        reason = (
+            f"Most references ({len(idle)} of {len(others)}) do not do the task themselves, as far as the others show, "
+            "so nothing tells what independent models have in common. Train them longer, or on more images."
+        )
         finding = replace(finding, verdict="inconclusive", reason=reason)
     return _verdict(finding, method, len(own), len(others), alpha, seed, controls)
 
@@ -123,4 +133,5 @@ def _verdict(
         references=references,
         seed=seed,
         controls=controls,
+        measure=finding.measure,
     )

@@ -132,14 +132,27 @@ def _read_csv_file(path: Path) -> Floats:
             delimiter = next((mark for mark in ",;\t" if mark in first), ",")
             lines.seek(0)
             skipped = 0 if _is_row(first, delimiter) else 1
-            return np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64)
+            table = np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64)
+            return table[:, 1:] if _is_numbered(first, delimiter, table) else table
     except ValueError as error:
         raise DataError(f"{path} is no table of numbers. Write one row of numbers for each input.") from error
 
 
 def _is_row(line: str, delimiter: str) -> bool:
-    """Whether a line is one of numbers, some of which may be missing, and not of names."""
-    return all(_is_number(cell) for cell in line.split(delimiter) if cell.strip())
+    """Whether a line is one of numbers, some of which may be missing, and not of names.
+
+    Nor may it count columns from 0, three or more or behind one without a name: pandas names columns so.
+    """
+    cells = [cell.strip() for cell in line.split(delimiter)]
+    named = cells if cells[0] else cells[1:]
+    if (len(named) > 2 or not cells[0]) and named == [str(place) for place in range(len(named))]:
+        return False
+    return all(_is_number(cell) for cell in cells if cell)
+
+
+def _is_numbered(header: str, delimiter: str, table: Floats) -> bool:
+    """Whether the first column has no name and counts the rows from 0, as the index of a pandas table does."""
+    return not header.split(delimiter)[0].strip() and np.array_equal(table[:, 0], np.arange(len(table)))
 
 
 def _is_number(cell: str) -> bool:

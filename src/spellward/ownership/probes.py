@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
+from spellward.errors import DataError
 from spellward.ownership.channel import listen
 from spellward.ownership.outputs import Floats
 from spellward.ownership.standardise import likely, standardise
@@ -19,6 +20,8 @@ _RESERVED_SHARE = 0.25
 _CANDIDATES_PER_PROBE = 4
 MIXTURES_PER_PROBE = 2
 _FAR_SHARE = 0.5
+FEWEST = 10
+"""Probes that a claim needs."""
 
 
 def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
@@ -34,20 +37,26 @@ def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
 def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: int) -> Tensor:
     """Images to choose from: even mixtures of two reserved images each, and the images themselves if they may be sent.
 
-    A mixture shows no private image as it is, and lies between classes, where models differ most.
+    A mixture shows no private image as it is, and lies between classes, where models differ most. None comes twice, and
+    none that is a reserved image after all, as two equal images of different classes would give.
 
     Args:
         reserved: Labelled images.
-        fewest: Each image is mixed as often as it takes to have so many mixtures.
+        fewest: Each image is mixed as often as it takes to have so many mixtures, repeated ones among them.
         private_images: Whether the images themselves may become probes.
         seed: Of the pairs.
 
     Returns:
         uint8 [M, 3, S, S], images before mixtures.
+
+    Raises:
+        DataError: If the images are of one class, or give too few probes.
     """
+    if len(np.unique(reserved.labels)) < 2:
+        raise DataError("The images that probes are made from are of one class. Give images of two classes at least.")
     rng = np.random.default_rng([seed, 0x317])
     pixels, labels = reserved.images[:], reserved.labels
-    parts = [pixels] if private_images else []
+    parts = []
     for _ in range(math.ceil(fewest / len(reserved))):
         first, second = rng.permutation(len(reserved)), rng.integers(0, len(reserved), len(reserved))
         for place in np.flatnonzero(labels[first] == labels[second]):
@@ -55,7 +64,21 @@ def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: in
             second[place] = rng.choice(np.flatnonzero(labels != labels[first[place]]))
         mixed = (pixels[first].to(torch.int16) + pixels[second].to(torch.int16) + 1).div(2, rounding_mode="floor")
         parts.append(mixed.to(torch.uint8))
-    return torch.cat(parts)
+    mixtures = torch.cat(parts)
+    seen = {one.numpy().tobytes() for one in pixels}
+    fresh: list[Tensor] = []
+    for one in mixtures:
+        name = one.numpy().tobytes()
+        if name not in seen:
+            fresh.append(one)
+        seen.add(name)
+    found = [*(pixels if private_images else ()), *fresh]
+    if len(found) < FEWEST:
+        raise DataError(
+            f"Only {len(found)} different probes can be made of {len(reserved)} images, too few for a verdict. "
+            "Give more images."
+        )
+    return torch.stack(found)
 
 
 def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) -> np.ndarray:
@@ -71,7 +94,7 @@ def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) 
         seed: Of the draw.
 
     Returns:
-        Row numbers int64 in random order, so that a suspect who stops answering has answered a fair share.
+        Row numbers int64 in random order.
     """
     own, *others = [likely(standardise(listen(one).scores)) for one in (victim, *references)]
     distances = np.square(own - np.mean(others, axis=0)).sum(axis=1)

@@ -53,10 +53,15 @@ def train_references(
     for number in range(count):
         seed = settings.seed + 1000 + number
         rng = np.random.default_rng([seed, 0x4EF])
-        rows = np.sort(rng.permutation(len(images))[: max(2, round(_SHARE * len(images)))])
+        rows = np.sort(rng.permutation(len(images))[: reference_size(len(images))])
         own = replace(settings, seed=seed, augment=_AUGMENTATIONS[number % len(_AUGMENTATIONS)])
         name = f"Reference {number + 1} of {count}"
         yield fine_tuned(bases[number % len(bases)], images.subset(rows), input_size, own, name, report)
+
+
+def reference_size(images: int) -> int:
+    """How many of so many images each reference learns from."""
+    return max(2, round(_SHARE * images))
 
 
 def train_peers(
@@ -115,7 +120,7 @@ def trained(
 ) -> VisionModel:
     """Trains a model in place; the weights it starts from name the run in the cache."""
     settings = settings.resolved(len(images))
-    run = run_name("ownership", state_digest(model.network), model.input_size, images.fingerprint, asdict(settings))
+    run = run_name("ownership", state_digest(model.network), _seen_as(model), images.fingerprint, asdict(settings))
     fit(
         model,
         PlainExamples(images),
@@ -126,6 +131,11 @@ def trained(
     # Training leaves channels-last weights, loading plain ones; the two differ in the last bit of the outputs.
     model.network.to(memory_format=torch.contiguous_format)
     return model
+
+
+def _seen_as(model: VisionModel) -> list[Any]:
+    """How a model sees images, which its weights do not tell."""
+    return [model.input_size, list(model.mean), list(model.std)]
 
 
 def _run_folder(run: str) -> Path:

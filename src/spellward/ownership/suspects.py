@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from spellward.errors import DataError, MissingExtraError, ModelError
@@ -51,8 +52,23 @@ class Answers:
     model: VisionModel | None = None
 
 
-def open_model(source: Any, classes: tuple[str, ...]) -> VisionModel:
+@dataclass(frozen=True)
+class Pixels:
+    """How a model takes images, for suspects that do not say it themselves; see `VisionModel`."""
+
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+
+
+def open_model(
+    source: Any, classes: tuple[str, ...], size: int | None = None, pixels: Pixels | None = None
+) -> VisionModel:
     """A model that can already tell its classes: a `VisionModel`, a module, or a checkpoint folder or Hub id.
+
+    Args:
+        source: The model.
+        classes: Of a module, which has no names for them.
+        size, pixels: How a module takes images; at 224 pixels and as ImageNet is normalised if not given.
 
     Raises:
         ModelError: If there is no such model, or it gives masks.
@@ -60,13 +76,15 @@ def open_model(source: Any, classes: tuple[str, ...]) -> VisionModel:
     if isinstance(source, VisionModel):
         model = source
     else:
-        model = load_model(source, classes) if isinstance(source, nn.Module) else load_checkpoint(source)
+        model = load_model(source, classes, size) if isinstance(source, nn.Module) else load_checkpoint(source)
+        if isinstance(source, nn.Module) and pixels is not None:
+            model.mean, model.std = pixels.mean, pixels.std
     if model.task != CLASSIFICATION:
         raise ModelError("This model gives masks; claims are made on classifiers, and classifiers are verified.")
     return model
 
 
-def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels | None = None) -> Answers:
     """Asks a suspect of any kind about the probes.
 
     Args:
@@ -75,13 +93,15 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
             or recorded outputs (`.npy`, `.npz`, `.csv`).
         probes: uint8 [N, 3, S, S].
         classes: The victim's.
+        pixels: How the victim takes images: what stands in a module or an ONNX file takes them likewise, at the size
+            of the probes unless the file names another.
 
     Raises:
         DataError, ModelError: If the suspect cannot be asked at all. Whatever it answers is for `judge`.
         MissingExtraError: For ONNX files without onnxruntime.
     """
     kind = kind_of(suspect)
-    return SUSPECTS[kind](suspect, probes, classes)
+    return SUSPECTS[kind](suspect, probes, classes, pixels or Pixels())
 
 
 def kind_of(suspect: Any) -> str:
@@ -98,26 +118,26 @@ def kind_of(suspect: Any) -> str:
     return "onnx" if suffix == ".onnx" else "model"
 
 
-def _model(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
-    model = open_model(suspect, classes)
+def _model(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
+    model = open_model(suspect, classes, int(probes.shape[-1]), pixels)
     return Answers(model.logits(probes), model.classes, "model", model)
 
 
-def _unlocked(suspect: Unlocked, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+def _unlocked(suspect: Unlocked, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
     model = open_model(suspect.model, classes)
     return Answers(model.logits(suspect.edited(probes)), model.classes, "unlocked", model)
 
 
-def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...]) -> Answers:
+def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
     return Answers(np.asarray(suspect(probes)), None, "callable")
 
 
-def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
+def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
     return Answers(load_outputs(suspect), None, "recorded")
 
 
-def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
-    """An image classifier with one input, float32 [N, 3, S, S] in [-1, 1] as the bundled model takes it, logits first.
+def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
+    """An image classifier with one input, float32 [N, 3, S, S], normalised as the victim's is, and logits first.
 
     For a file that wants its pixels otherwise, record the answers and give those.
     """
@@ -132,11 +152,13 @@ def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
         size = entry.shape[2] if isinstance(entry.shape[2], int) else int(probes.shape[2])
-        shape = VisionModel(nn.Identity(), "onnx", classes, size, MEAN, STD, "")
+        shape = VisionModel(nn.Identity(), "onnx", classes, size, pixels.mean, pixels.std, "")
+        batch = entry.shape[0] if isinstance(entry.shape[0], int) else _ONNX_BATCH
         parts = []
-        for start in range(0, len(probes), _ONNX_BATCH):
-            pixels = shape.preprocess(probes[start : start + _ONNX_BATCH])
-            parts.append(session.run(None, {entry.name: pixels.contiguous().numpy()})[0])
+        for some in torch.split(probes, batch):
+            full = torch.cat([some, some[-1:].expand(batch - len(some), -1, -1, -1)])  # files may insist on their batch
+            said = session.run(None, {entry.name: shape.preprocess(full).contiguous().numpy()})[0]
+            parts.append(said[: len(some)])
     except Exception as error:  # onnxruntime's errors have no common base
         first = (str(error).splitlines() or [""])[0]
         raise DataError(
@@ -145,7 +167,7 @@ def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...]) -> Answers:
     return Answers(np.concatenate(parts), None, "onnx")
 
 
-SUSPECTS: dict[str, Callable[[Any, Tensor, tuple[str, ...]], Answers]] = {
+SUSPECTS: dict[str, Callable[[Any, Tensor, tuple[str, ...], Pixels], Answers]] = {
     "model": _model,
     "unlocked": _unlocked,
     "callable": _callable,

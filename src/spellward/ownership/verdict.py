@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from spellward.errors import DataError
 
 Ruling = Literal["stolen", "not shown", "inconclusive"]
+Measure = Literal["correlation", "nearness", "weights"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,14 @@ class Control:
 
     Attributes:
         name: What it was.
-        verdict, p_value, effect: As of a `Verdict`.
+        verdict, p_value, effect, measure: As of a `Verdict`.
     """
 
     name: str
     verdict: Ruling
     p_value: float | None = None
     effect: float | None = None
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Verdict:
         verdict: `stolen`, `not shown` (the test ran and saw nothing that an independent model would not show) or
             `inconclusive` (the test cannot say; see `reason`).
         p_value: Probability that an independent model gets as far; `None` if nothing could be tested.
-        effect: Of the method: for `spellward` the residual correlation (1 for a copy, about 0 for an independent
-            model), for the others see their files. `None` if nothing could be tested.
+        effect: Of the method: for `spellward` what `measure` says, for the others see their files. `None` if nothing
+            could be tested.
         queries: Inputs whose outputs were used.
         reason: One or two sentences for a reader.
         method: Name and version of the test.
@@ -85,6 +87,15 @@ class Verdict:
         controls: Suspects with a known answer.
         weights: What the weights show, where they could be compared. `stolen` may rest on them alone; then `channel`
             is "weights", and p-value, effect and threshold are theirs.
+        measure: What the effect of `spellward` is: the residual "correlation" (1 for a copy, about 0 for an
+            independent model; the p-value is over models), "nearness" (one less the share that is left of the distance
+            between independent models; its p-value is over inputs), or the correlation of "weights". `None` if nothing
+            was measured, and for other methods.
+        commitment: sha256 of the commitment of the claim, if there was one.
+        published: Whether it was held against a published digest.
+        answers: sha256 of what the suspect said, as float64 in the victim's order of classes.
+        model: Digest of the suspect's weights, where they could be seen.
+        options: What was asked for beside the claim's own test: "key", "match-classes".
     """
 
     verdict: Ruling
@@ -102,6 +113,12 @@ class Verdict:
     seed: int = 0
     controls: tuple[Control, ...] = ()
     weights: Descent | None = None
+    measure: Measure | None = None
+    commitment: str | None = None
+    published: bool = False
+    answers: str | None = None
+    model: str | None = None
+    options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = [self.p_value, self.effect, self.threshold, self.best_p_value, self.alpha]
@@ -138,6 +155,7 @@ class Verdict:
                 weights = Descent(**{**weights, "left_out": tuple(weights["left_out"])})
             if any(one not in get_args(Ruling) for one in (record["verdict"], *(c.verdict for c in controls))):
                 raise ValueError("no such verdict")
+            record["options"] = tuple(record["options"])
             return cls(**record, controls=controls, weights=weights)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise DataError("This is no verdict of Spellward. Name a verdict.json that it wrote.") from error

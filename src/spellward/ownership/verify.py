@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from PIL import Image
 
 from spellward.artifacts import private_folder, storage_errors, versions
 from spellward.errors import ArtifactError
+from spellward.models import state_digest
 from spellward.ownership.claim import Claim, load_claim
 from spellward.ownership.descent import SHARE, judge_weights
 from spellward.ownership.judge import DEFAULT, VERSION, judge
 from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
 from spellward.ownership.weights import Channels
+
+MATCH = "match-classes"
 
 
 def verify(
@@ -49,11 +53,12 @@ def verify(
             f"The claim was made with spellward {made_with[0]} (test {made_with[1]}), this is "
             f"{versions()['spellward']} (test {VERSION}). Install that version: another may judge otherwise."
         )
-    answers = ask(suspect, opened.probes, tuple(commitment.classes))
+    answers = ask(suspect, opened.probes, tuple(commitment.classes), opened.pixels)
+    said = in_order(answers, tuple(commitment.classes))
     verdict = judge(
         opened.victim,
         opened.references,
-        in_order(answers, tuple(commitment.classes)),
+        said,
         poisoned=opened.poisoned,
         method=method,
         alpha=opened.alpha if method == DEFAULT else commitment.alpha,
@@ -62,9 +67,18 @@ def verify(
         peers=opened.peers,
         match_classes=match_classes,
     )
+    model = answers.model
+    verdict = replace(
+        verdict,
+        commitment=commitment.digest(),
+        published=published is not None or opened.published,
+        answers=_digest(said),
+        model=None if model is None else state_digest(model.network),
+        options=tuple(name for name, asked in (("key", answers.kind == "unlocked"), (MATCH, match_classes)) if asked),
+    )
     if method != DEFAULT:
         return verdict
-    weights, model = opened.weights, answers.model
+    weights = opened.weights
     return with_weights(verdict, opened, None if weights is None or model is None else weights.take(model))
 
 
@@ -97,8 +111,16 @@ def with_weights(verdict: Verdict, claim: Claim, theirs: Channels | None) -> Ver
         threshold=found.threshold,
         reason=f"{found.text()} By its answers alone it would be {verdict.verdict}: {verdict.reason}",
         channel="weights",
+        measure="weights",
         weights=found,
     )
+
+
+def _digest(said: np.ndarray) -> str:
+    """sha256 of answers, whatever kind of number they came in."""
+    if said.dtype.kind in "biuf":
+        said = said.astype("<f8")
+    return hashlib.sha256(repr(said.shape).encode() + np.ascontiguousarray(said).tobytes()).hexdigest()
 
 
 def in_order(answers: Answers, classes: tuple[str, ...]) -> np.ndarray:

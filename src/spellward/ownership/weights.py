@@ -55,13 +55,29 @@ class WeightSample:
         return _rows_of(layers, self.rows)
 
 
-def sample_weights(victim: VisionModel, bases: Sequence[Any], seed: int) -> WeightSample | None:
-    """Samples a victim and the public base it was fine-tuned from; nothing if it comes from none of the bases.
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a victim started.
+
+    Attributes:
+        base: The model spec.
+        weights: Of victim and base; none if the base draws its weights at random.
+    """
+
+    base: Any
+    weights: WeightSample | None
+
+
+def origin_of(victim: VisionModel, bases: Sequence[Any], seed: int) -> Origin | None:
+    """The public base that a victim was fine-tuned from, else one that draws random weights for a network like it.
 
     Args:
         victim: The owner's model.
-        bases: Model specs. What a spec draws at random is no public base.
-        seed: Of the sample.
+        bases: Model specs.
+        seed: Of the sample of weights.
+
+    Returns:
+        Nothing if the victim can have started from none of the bases.
     """
     layers = layers_of(victim)
     shapes = shapes_of(layers)
@@ -69,16 +85,17 @@ def sample_weights(victim: VisionModel, bases: Sequence[Any], seed: int) -> Weig
     # Every layer draws, whatever its size, so a sample hangs on shapes and seed alone.
     rows = tuple(_drawn(out, width, rng) for out, width in shapes)
     own = _rows_of(layers, rows)
-    if own is None or not any(len(one) for one in rows):
-        return None
+    drawn = None
     for spec in dict.fromkeys(bases):
         first, second = (load_model(spec, victim.classes, victim.input_size, number) for number in (0, 1))
-        found, again = WeightSample(shapes, rows, own, own).take(first), layers_of(second)
-        if found is None or not _equal(found, _rows_of(again, rows)):
+        found, again = WeightSample(shapes, rows, own or (), own or ()).take(first), layers_of(second)
+        if found is None:
             continue
-        if starts_from(own, found):
-            return WeightSample(shapes, rows, found, own)
-    return None
+        if not _equal(found, _rows_of(again, rows)):
+            drawn = drawn or Origin(spec, None)
+        elif own is not None and any(len(one) for one in rows) and starts_from(own, found):
+            return Origin(spec, WeightSample(shapes, rows, found, own))
+    return drawn
 
 
 def starts_from(weights: Channels, base: Channels) -> bool:

@@ -10,23 +10,32 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spellward.artifacts import atomic_write, private_folder
 from spellward.ownership.claim import Claim
+from spellward.ownership.judge import VERSION
 from spellward.ownership.verdict import Verdict
 from spellward.reports.figures import scale
 
 VERDICTS_SUFFIX = ".verdicts"
 PAGE_FILE, VERDICT_FILE = "report.html", "verdict.json"
+_SCALES = {
+    "correlation": "The scale is the residual correlation with the claimed model: 1 for a copy, about 0 for a model "
+    "made without it. The line stands where one innocent model in {one_in:.0f} would be expected beyond it.",
+    "nearness": "The scale is how far the suspect is nearer to the claimed model than independent models are to one "
+    "another: 1 for a copy, 0 for a suspect at their distance. The line is a fixed margin.",
+}
 _SUSPECT, _CONTROL = "#b4441f", "#7a8aa0"
 
 
-def verdict_folder(claim: Path, suspect: str) -> Path:
-    """CLAIM.verdicts/SUSPECT, beside the claim: a claim itself is never changed.
+def verdict_folder(claim: Path, suspect: str, verdict: Verdict) -> Path:
+    """CLAIM.verdicts/SUSPECT-..., beside the claim: a claim itself is never changed.
 
-    Suspects of one name at different places get folders of their own.
+    Whatever else was asked, answered or seen gets a folder of its own, so that no verdict takes the place of another.
     """
     name = re.sub(r"[^\w.-]+", "-", Path(suspect).name).strip(".-") or "suspect"
-    if Path(suspect).exists():
-        name += "-" + hashlib.sha256(str(Path(suspect).resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return claim.with_name(claim.name + VERDICTS_SUFFIX) / name
+    asked = [verdict.commitment, verdict.answers, verdict.model, verdict.method, *verdict.options]
+    told = repr([str(Path(suspect).absolute()), *asked]).encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(told).hexdigest()
+    method = "" if verdict.method == VERSION else f"-{verdict.method}"
+    return claim.with_name(claim.name + VERDICTS_SUFFIX) / "-".join([name, digest[:8] + method, *verdict.options])
 
 
 def write_claim_report(claim: Claim, verdict: Verdict, suspect: str, folder: Path) -> Path:
@@ -41,9 +50,9 @@ def write_claim_report(claim: Claim, verdict: Verdict, suspect: str, folder: Pat
 def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
     """The page as text: where the suspect lies among the controls, and how to repeat it."""
     figure = weights = None
-    if verdict.effect is not None and verdict.threshold is not None and verdict.channel != "weights":
-        marks = [(one.name, one.effect, _CONTROL) for one in verdict.controls if one.effect is not None]
-        marks += [("The suspect", verdict.effect, _SUSPECT)]
+    if verdict.effect is not None and verdict.threshold is not None and verdict.measure in _SCALES:
+        same = [one for one in verdict.controls if one.measure == verdict.measure and one.effect is not None]
+        marks = [(one.name, one.effect or 0.0, _CONTROL) for one in same] + [("The suspect", verdict.effect, _SUSPECT)]
         figure = scale(marks, verdict.threshold, "accused beyond this line")
     if verdict.weights is not None:
         left_out = enumerate(verdict.weights.left_out, 1)
@@ -58,6 +67,8 @@ def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
         commitment=claim.commitment,
         verdict=verdict,
         suspect=suspect,
+        baseline=verdict.method != VERSION,
         figure=figure,
+        scales=_SCALES.get(verdict.measure or ""),
         weights=weights,
     )

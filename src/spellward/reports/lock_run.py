@@ -15,6 +15,7 @@ from spellward.locking.settings_file import TrainingRecord, report_folder, split
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings
 from spellward.models.instances import INSTANCES
+from spellward.models.specs import public_name
 from spellward.reports.lock_report import LockReport, write_lock_report
 from spellward.reports.lock_samples import sample_pairs
 
@@ -73,7 +74,7 @@ def score_and_report(
     if record is not None:
         timings = {"Training": record.train_seconds, "Editing the training images": record.edit_seconds, **timings}
         facts |= {
-            "Model": record.model,
+            "Model": public_name(record.model),
             "Recipe": f"{record.recipe} (version {record.recipe_version})",
             "Training images": str(record.train_images),
             "Epochs": str(record.settings.epochs),
