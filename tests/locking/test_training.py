@@ -134,8 +134,9 @@ def test_examples_know_whether_their_editor_keeps_the_subject(table: ImageTable,
     ("recipe", "editor", "few", "asked"),
     [
         ("hardened", "mini", True, True),
-        ("hardened", "mini", False, False),
+        ("hardened", "mini", False, True),
         ("hardened", "object", True, False),
+        ("fast", "mini", True, True),
         ("fast", "mini", False, True),
         ("decoy", "mini", True, False),
     ],
@@ -157,9 +158,19 @@ def test_looks_that_the_editor_knows_are_among_the_decoys(
 
     monkeypatch.setattr(training, "plan_decoys", planned)
     key = Key("zanzibar quicksilver", salt=bytes(16), seed=3, editor=editor)
-    short = replace(RECIPES[recipe], fewest_edits=0, taught_below=1000 if few else 0)
+    usual = RECIPES[recipe]
+    below = {"looks_below": 1000 if few else 0} if recipe == "fast" else {}
+    short = replace(usual, fewest_edits=0, taught_below=0, **below)
     lock_examples(table, key, load_editor(editor), short, SETTINGS, base)
     ((plan, mix),) = plans
     known = {prompt for look in other_looks(key, load_editor("mini")) for prompt in look} - set(DECOY_PROMPTS)
     assert bool(known & set(plan.prompts)) == asked
-    assert mix == (RECIPES["hardened"].few_mix if asked and few else RECIPES[recipe].mix)
+    plain = not asked or (recipe == "fast" and not few)
+    assert mix == (usual.mix if plain else usual.looks_mix)
+
+
+def test_masks_and_editors_without_looks_keep_the_plain_mix(table: ImageTable) -> None:
+    hardened = RECIPES["hardened"]
+    assert hardened.mix_for(table, knows_looks=True).near_salts
+    assert hardened.mix_for(table, knows_looks=False) == hardened.mix
+    assert hardened.mix_for(squares(12), knows_looks=True) == hardened.mix
