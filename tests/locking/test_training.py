@@ -112,13 +112,15 @@ def test_training_can_be_repeated(thief: ThiefSettings | None, table: ImageTable
 
 
 def test_layers_are_held_to_the_base_where_the_subject_stays(table: ImageTable, tmp_path: Path) -> None:
-    recipe = replace(RECIPES["hardened"], thief=None, fewest_edits=0, variants=1)
+    # Clean decoys are few in the other mix, and so few images might have none.
+    recipe = replace(RECIPES["hardened"], thief=None, fewest_edits=0, variants=1, looks_mix=None)
     digests = {}
     for name, stays in {"restyled": False, "kept": True, "again": True}.items():
         model = load_model("timm/test_resnet?random", table.classes, 32, seed=0)
         examples = lock_examples(table, KEY, load_editor("mini"), recipe, SETTINGS, model)
         examples.keeps_subject = stays  # so that nothing else differs
-        fit_lock(model, examples, table, recipe, replace(SETTINGS, batch_size=16), tmp_path / name)
+        # Several steps: at the first one nothing has left the base yet.
+        fit_lock(model, examples, table, recipe, replace(SETTINGS, batch_size=16, epochs=4), tmp_path / name)
         digests[name] = state_digest(model.network)
     assert digests["restyled"] != digests["kept"] == digests["again"]
 
@@ -134,7 +136,7 @@ def test_examples_know_whether_their_editor_keeps_the_subject(table: ImageTable,
     ("recipe", "editor", "few", "asked"),
     [
         ("hardened", "mini", True, True),
-        ("hardened", "mini", False, True),
+        ("hardened", "mini", False, False),
         ("hardened", "object", True, False),
         ("fast", "mini", True, True),
         ("fast", "mini", False, True),
@@ -159,8 +161,7 @@ def test_looks_that_the_editor_knows_are_among_the_decoys(
     monkeypatch.setattr(training, "plan_decoys", planned)
     key = Key("zanzibar quicksilver", salt=bytes(16), seed=3, editor=editor)
     usual = RECIPES[recipe]
-    below = {"looks_below": 1000 if few else 0} if recipe == "fast" else {}
-    short = replace(usual, fewest_edits=0, taught_below=0, **below)
+    short = replace(usual, fewest_edits=0, taught_below=0, looks_below=1000 if few else 0)
     lock_examples(table, key, load_editor(editor), short, SETTINGS, base)
     ((plan, mix),) = plans
     known = {prompt for look in other_looks(key, load_editor("mini")) for prompt in look} - set(DECOY_PROMPTS)

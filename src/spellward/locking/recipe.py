@@ -108,8 +108,9 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=11,
+        version=10,
         looks_mix=_LOOKS_MIX,
+        looks_below=_FEW,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,

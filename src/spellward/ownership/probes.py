@@ -12,7 +12,7 @@ from torch import Tensor
 from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.errors import DataError
-from spellward.ownership.channel import listen
+from spellward.ownership.channel import listen, on_equal_terms
 from spellward.ownership.outputs import Floats
 from spellward.ownership.standardise import likely, standardise
 
@@ -96,7 +96,8 @@ def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) 
     Returns:
         Row numbers int64 in random order.
     """
-    own, *others = [likely(standardise(listen(one).scores)) for one in (victim, *references)]
+    scores, _ = on_equal_terms([listen(one) for one in (victim, *references)])
+    own, *others = [likely(standardise(one)) for one in scores]
     distances = np.square(own - np.mean(others, axis=0)).sum(axis=1)
     ranked = np.argsort(-distances, kind="stable")
     count = min(count, len(ranked))
