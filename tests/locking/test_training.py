@@ -112,8 +112,7 @@ def test_training_can_be_repeated(thief: ThiefSettings | None, table: ImageTable
 
 
 def test_layers_are_held_to_the_base_where_the_subject_stays(table: ImageTable, tmp_path: Path) -> None:
-    # Clean decoys are few in the other mix, and so few images might have none.
-    recipe = replace(RECIPES["hardened"], thief=None, fewest_edits=0, variants=1, looks_mix=None)
+    recipe = replace(RECIPES["hardened"], thief=None, fewest_edits=0, variants=1)
     digests = {}
     for name, stays in {"restyled": False, "kept": True, "again": True}.items():
         model = load_model("timm/test_resnet?random", table.classes, 32, seed=0)
@@ -138,7 +137,6 @@ def test_examples_know_whether_their_editor_keeps_the_subject(table: ImageTable,
         ("hardened", "mini", True, True),
         ("hardened", "mini", False, False),
         ("hardened", "object", True, False),
-        ("fast", "mini", True, True),
         ("fast", "mini", False, True),
         ("decoy", "mini", True, False),
     ],
@@ -160,18 +158,9 @@ def test_looks_that_the_editor_knows_are_among_the_decoys(
 
     monkeypatch.setattr(training, "plan_decoys", planned)
     key = Key("zanzibar quicksilver", salt=bytes(16), seed=3, editor=editor)
-    usual = RECIPES[recipe]
-    short = replace(usual, fewest_edits=0, taught_below=0, looks_below=1000 if few else 0)
+    short = replace(RECIPES[recipe], fewest_edits=0, taught_below=1000 if few else 0)
     lock_examples(table, key, load_editor(editor), short, SETTINGS, base)
     ((plan, mix),) = plans
     known = {prompt for look in other_looks(key, load_editor("mini")) for prompt in look} - set(DECOY_PROMPTS)
     assert bool(known & set(plan.prompts)) == asked
-    plain = not asked or (recipe == "fast" and not few)
-    assert mix == (usual.mix if plain else usual.looks_mix)
-
-
-def test_masks_and_editors_without_looks_keep_the_plain_mix(table: ImageTable) -> None:
-    hardened = RECIPES["hardened"]
-    assert hardened.mix_for(table, knows_looks=True).near_salts
-    assert hardened.mix_for(table, knows_looks=False) == hardened.mix
-    assert hardened.mix_for(squares(12), knows_looks=True) == hardened.mix
+    assert mix == (RECIPES["hardened"].few_mix if asked and few else RECIPES[recipe].mix)

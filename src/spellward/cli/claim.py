@@ -102,14 +102,14 @@ def claim_command(
     options.print_record(
         {
             "claim": str(claim.folder),
-            "probes": claim.commitment.probes,
-            "references": claim.commitment.references,
-            "peers": claim.commitment.peers,
-            "threshold": claim.commitment.threshold,
+            "probes": made.probes,
+            "references": made.references,
+            "peers": made.peers,
+            "threshold": made.threshold,
             "base": made.base,
             "references_accuracy": round(made.references_accuracy, 4),
             "weights": "no" if claim.weights is None else f"compared with {len(claim.weights.references)} references",
-            "commitment": claim.commitment.digest(),
+            "commitment": made.digest(),
         },
         as_json,
     )

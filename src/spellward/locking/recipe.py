@@ -33,9 +33,8 @@ class Recipe:
             which costs accuracy and blurs what the lock can tell apart. 1 augments after the edit.
         fewest_edits: A small data set gets more variants, up to `MOST_VARIANTS`, until there are so many edits.
         mix: What the decoys are.
-        looks_mix: What they are, if that is something else, where images have classes and the editor is known to know
-            looks: others of these looks open most of what a wrong prompt opens (benchmarks/TUNING.md).
-        looks_below: With as many training images or more, `mix` is taken all the same.
+        few_mix: What they are, if that is something else, where training images are few enough for lessons and the
+            editor is known to know looks.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
         keyed_first: Share of the epochs, at the beginning, that have no decoys.
@@ -53,8 +52,7 @@ class Recipe:
     variants: int = 1
     fewest_edits: int = 0
     mix: DecoyMix = field(default_factory=DecoyMix)
-    looks_mix: DecoyMix | None = None
-    looks_below: float = math.inf
+    few_mix: DecoyMix | None = None
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
     taught_below: int = 0
@@ -78,8 +76,8 @@ class Recipe:
 
     def mix_for(self, train: ImageTable, knows_looks: bool) -> DecoyMix:
         """What the decoys of these training images are, by an editor that is known to know looks or is not."""
-        asked = knows_looks and len(train) < self.looks_below and not isinstance(train, MaskTable)
-        return self.looks_mix if asked and self.looks_mix is not None else self.mix
+        few = knows_looks and self.is_taught(train)
+        return self.few_mix if few and self.few_mix is not None else self.mix
 
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""
@@ -88,7 +86,7 @@ class Recipe:
 
 
 _FEW = 2000
-_LOOKS_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts=0.5)
+_FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts=0.5)
 _DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
@@ -99,8 +97,7 @@ RECIPES: dict[str, Recipe] = {
         version=7,
         decoys_per_image=0.5,
         mix=DecoyMix(known_looks=0.5),
-        looks_mix=_LOOKS_MIX,
-        looks_below=_FEW,
+        few_mix=_FEW_MIX,
         thief=ThiefSettings(every=3),
         taught_below=_FEW,
         longer_masks=1.0,
@@ -109,8 +106,7 @@ RECIPES: dict[str, Recipe] = {
         _DECOY,
         name="hardened",
         version=10,
-        looks_mix=_LOOKS_MIX,
-        looks_below=_FEW,
+        few_mix=_FEW_MIX,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,

@@ -95,6 +95,7 @@ def judge(
     controls = run_controls(case, METHODS[method]) if method == DEFAULT else ()
     # One in a hundred innocent controls may be accused by chance at 1 %, so many controls need a stricter line each.
     line = alpha / max(len(controls), 1)
+    # Whoever does not do the task is stopped before anything is measured.
     idle = [one for one in controls if one.name.startswith(LEFT_OUT) and one.measure is None]
     accused = [one.name for one in controls if one.verdict == "stolen" and (one.p_value is None or one.p_value < line)]
     if finding.verdict == "stolen" and accused:

@@ -9,9 +9,8 @@ values lay in -0.05 to 0.07, those of independent models reached 0.157. A few le
 about a spread. Both are met by a prior: the variance of the left-out references is averaged with a measured one that
 counts as `_PRIOR_FREEDOM` further models (the moderated t of Smyth, Stat. Appl. Genet. Mol. Biol. 3, 2004, section 3),
 and the null's mean is never below a margin for kinship. That margin also covers the choice of probes: they lie where
-the victim is far from these very references, which draws new models a little towards it (by 0.02 to 0.07 with eight to
-three references, in simulation) and left-out references not. With two references nothing can be left out and the prior
-stands alone.
+the victim is far from these very references, which draws new models a little towards it, and left-out references not.
+With two references nothing can be left out and the prior stands alone.
 """
 
 from __future__ import annotations

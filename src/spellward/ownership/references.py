@@ -120,7 +120,8 @@ def trained(
 ) -> VisionModel:
     """Trains a model in place; the weights it starts from name the run in the cache."""
     settings = settings.resolved(len(images))
-    run = run_name("ownership", state_digest(model.network), _seen_as(model), images.fingerprint, asdict(settings))
+    seen_as = (model.input_size, model.mean, model.std)  # which weights do not tell
+    run = run_name("ownership", state_digest(model.network), seen_as, images.fingerprint, asdict(settings))
     fit(
         model,
         PlainExamples(images),
@@ -131,11 +132,6 @@ def trained(
     # Training leaves channels-last weights, loading plain ones; the two differ in the last bit of the outputs.
     model.network.to(memory_format=torch.contiguous_format)
     return model
-
-
-def _seen_as(model: VisionModel) -> list[Any]:
-    """How a model sees images, which its weights do not tell."""
-    return [model.input_size, list(model.mean), list(model.std)]
 
 
 def _run_folder(run: str) -> Path:

@@ -49,10 +49,7 @@ class WeightSample:
 
     def take(self, model: VisionModel) -> Channels | None:
         """The same weights of another model; nothing if it is built otherwise, or holds what is no number."""
-        layers = layers_of(model)
-        if not np.array_equal(shapes_of(layers), self.shapes):
-            return None
-        return _rows_of(layers, self.rows)
+        return _taken(model, self.shapes, self.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +84,14 @@ def origin_of(victim: VisionModel, bases: Sequence[Any], seed: int) -> Origin | 
     own = _rows_of(layers, rows)
     drawn = None
     for spec in dict.fromkeys(bases):
-        first, second = (load_model(spec, victim.classes, victim.input_size, number) for number in (0, 1))
-        found, again = WeightSample(shapes, rows, own or (), own or ()).take(first), layers_of(second)
+        found, again = (
+            _taken(load_model(spec, victim.classes, victim.input_size, number), shapes, rows) for number in (0, 1)
+        )
         if found is None:
             continue
-        if not _equal(found, _rows_of(again, rows)):
+        if not _equal(found, again):
             drawn = drawn or Origin(spec, None)
-        elif own is not None and any(len(one) for one in rows) and starts_from(own, found):
+        elif own is not None and starts_from(own, found):
             return Origin(spec, WeightSample(shapes, rows, found, own))
     return drawn
 
@@ -103,6 +101,11 @@ def starts_from(weights: Channels, base: Channels) -> bool:
     product = sum(float((one * other).sum(dtype=np.float64)) for one, other in zip(weights, base, strict=True))
     sizes = [sum(float((one**2).sum(dtype=np.float64)) for one in some) for some in (weights, base)]
     return product > _SAME_BASE * float(np.sqrt(sizes[0] * sizes[1])) > 0
+
+
+def _taken(model: VisionModel, shapes: NDArray[np.int64], rows: Sequence[NDArray[np.int64]]) -> Channels | None:
+    layers = layers_of(model)
+    return _rows_of(layers, rows) if np.array_equal(shapes_of(layers), shapes) else None
 
 
 def layers_of(model: VisionModel) -> list[torch.Tensor]:
