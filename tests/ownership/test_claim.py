@@ -18,6 +18,7 @@ from spellward.models import FitSettings, VisionModel, load_model
 from spellward.ownership import evidence
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
 from spellward.ownership.judge import judge
+from spellward.ownership.probes import reserved_rows
 from spellward.ownership.verify import verify
 
 
@@ -122,9 +123,12 @@ def test_a_model_that_started_from_none_of_the_bases_is_refused(
         create_claim(victim, photos, tmp_path / "claim", settings=elsewhere)
 
 
-def test_a_claim_says_how_good_its_references_are(claim: Claim) -> None:
-    commitment = claim.commitment
-    assert 0.4 < commitment.references_accuracy <= commitment.victim_accuracy <= 1
+def test_a_claim_says_how_good_victim_and_references_are(claim: Claim, victim: VisionModel, photos: Path) -> None:
+    commitment, private = claim.commitment, prepare(load_splits(photos).train, 32)
+    held_out = private.subset(reserved_rows(private, SETTINGS.probes, SETTINGS.seed))
+    right = victim.logits(held_out.images[:]).argmax(axis=1) == held_out.labels
+    assert commitment.victim_accuracy == pytest.approx(right.mean())
+    assert 0.4 < commitment.references_accuracy < 1  # of few images, they may get one more than the victim
     assert commitment.base == SPEC
 
 
