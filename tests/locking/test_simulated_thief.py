@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,15 @@ def test_a_new_head_is_as_large_as_pytorch_makes_one(spec: str) -> None:
 def _sizes(head: nn.Module) -> tuple[int, ...]:
     outputs, inputs, *kernel = head.weight.shape
     return inputs, outputs, *kernel[:1]
+
+
+def test_a_layer_named_like_the_head_is_handed_over() -> None:
+    """`fc1` is not part of `fc`."""
+    layers = {"flat": nn.Flatten(), "fc1": nn.Linear(3 * 32 * 32, 8), "relu": nn.ReLU(), "fc": nn.Linear(8, 4)}
+    model = load_model(nn.Sequential(OrderedDict(layers)), TABLE.classes, 32)
+    assert model.head == "fc"
+    given = gradients(model, PLAIN)
+    assert float(given["fc1.weight"].abs().sum()) > 0 and "fc.weight" not in given
 
 
 def test_the_gradient_is_that_of_the_adapted_copy(model: VisionModel) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,14 @@ def test_the_head_is_the_last_layer_with_an_output_for_each_class() -> None:
     assert head_of(nn.Sequential(nn.Conv2d(8, 5, 1), nn.Flatten()), 5) == "0"
     with pytest.raises(ModelError, match="7 outputs"):
         head_of(tiny_model().network, 7)
+
+
+def test_a_layer_whose_name_begins_like_the_head_is_not_in_it() -> None:
+    model = replace(tiny_model(), head="fc")
+    assert [name for name in ("fc1.weight", "fc.weight", "body.fc.bias", "fc.bias") if model.in_head(name)] == [
+        "fc.weight",
+        "fc.bias",
+    ]
 
 
 @pytest.mark.parametrize("output", [None, {"logits": 1}, torch.zeros(3), torch.zeros(1, 2, 3)])

@@ -80,7 +80,7 @@ class SimulatedThief:
         self._augmentation, self._seed = augmentation, seed
         self._base = {name: value.detach().clone() for name, value in model.network.state_dict().items()}
         # In the order of the layers, without the head: a prefix of it is what stitching puts in front.
-        self._body = [name for name, _ in model.network.named_parameters() if not name.startswith(model.head)]
+        self._body = [name for name, _ in model.network.named_parameters() if not model.in_head(name)]
         # Made now, since the trainer may wrap `forward`, and a copy of that would still call the original.
         self._copy = copy.deepcopy(model.network)
 
@@ -109,7 +109,7 @@ class SimulatedThief:
         kind, settings = rng.random(), self._settings
         if kind < settings.new_head:
             for name in own:
-                if name.startswith(self._model.head):
+                if self._model.in_head(name):
                     bound = 1 / math.sqrt(own[name][0].numel()) if own[name].ndim > 1 else 0.0
                     own[name].uniform_(-bound, bound)
         elif kind < settings.new_head + settings.stitched:
@@ -123,7 +123,7 @@ class SimulatedThief:
         elif kind < settings.new_head + settings.stitched + settings.averaged:
             share = float(rng.uniform(0.3, 0.8))
             for name, value in own.items():
-                if not name.startswith(self._model.head) and value.is_floating_point():
+                if not self._model.in_head(name) and value.is_floating_point():
                     value.lerp_(self._base[name].to(value.device), 1 - share)
             shares = dict.fromkeys(self._body, share)
         return thief, shares
@@ -134,7 +134,7 @@ class SimulatedThief:
         rate = settings.learning_rate * 2 ** rng.uniform(-1, 1)
         groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
         for name, parameter in thief.named_parameters():
-            groups[name.startswith(self._model.head)].append(parameter)
+            groups[self._model.in_head(name)].append(parameter)
         optimizer = torch.optim.AdamW(
             [{"params": some, "lr": rate * (settings.head_multiplier if head else 1)} for head, some in groups.items()],
             lr=rate,

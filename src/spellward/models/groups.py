@@ -23,7 +23,7 @@ def parameter_groups(
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.network.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith(model.head), parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((model.in_head(name), parameter.ndim > 1), []).append(parameter)
     return [
         {
             "params": some,

@@ -32,7 +32,7 @@ class VisionModel:
         classes: K names, in the order of the logits.
         input_size: S, in pixels.
         mean, std: Per-channel normalisation of pixels in [0, 1].
-        head: Name prefix of the classification head's parameters; these learn faster.
+        head: Name of the classification head, whose parameters learn faster.
         extra: What `save` needs besides (the Hugging Face image processor, for one).
     """
 
@@ -94,6 +94,10 @@ class VisionModel:
 
     def _no_outputs(self) -> np.ndarray:
         return np.zeros((0, len(self.classes)), np.float32)
+
+    def in_head(self, name: str) -> bool:
+        """Whether a parameter or buffer of this name belongs to the head; one of `fc1` does not belong to `fc`."""
+        return not self.head or name.startswith(f"{self.head}.")  # a lone linear layer is its own head
 
     def copy(self) -> Self:
         """An independent copy."""

@@ -113,7 +113,7 @@ def layers_of(model: VisionModel) -> list[torch.Tensor]:
     return [
         value.detach().flatten(1)
         for name, value in model.network.named_parameters()
-        if value.ndim > 1 and not name.startswith(model.head)
+        if value.ndim > 1 and not model.in_head(name)
     ]
 
 

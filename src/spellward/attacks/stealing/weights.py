@@ -22,7 +22,7 @@ def fine_tune_head(victim: VisionModel, means: Means) -> VisionModel:
     """A new head on the victim's body, which stays as it is."""
     thief = _new_head(victim, means)
     for name, value in thief.network.named_parameters():
-        value.requires_grad_(name.startswith(thief.head))
+        value.requires_grad_(thief.in_head(name))
     # Batch norms would drift even with a frozen body, so they keep their statistics throughout.
     settings = means.fit.resolved(len(means.images))
     train(thief, means.images, true_targets(means.images), means, freeze_norm=settings.epochs)

@@ -57,7 +57,7 @@ def mixed(model: VisionModel, base: VisionModel, public_share: Callable[[float],
     blended: dict[str, Tensor] = {}
     for name, value in own.items():
         share = public_share(places[name.rpartition(".")[0]])
-        kept = name.startswith(model.head) or not value.is_floating_point()
+        kept = model.in_head(name) or not value.is_floating_point()
         blended[name] = value if kept else (1 - share) * value + share * public[name].to(value.device)
     copy.network.load_state_dict(blended)
     return copy

@@ -89,7 +89,7 @@ def tune(
     wished = torch.as_tensor(targets)
     if wished.ndim == 1:
         wished = nn.functional.one_hot(wished, len(model.classes)).float()
-    wanted = trained or (lambda name: not tuning.head_only or name.startswith(copy.head))
+    wanted = trained or (lambda name: not tuning.head_only or copy.in_head(name))
     for name, parameter in copy.network.named_parameters():
         parameter.requires_grad_(wanted(name))
     optimiser = _optimiser(copy, tuning)
