@@ -1,8 +1,10 @@
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from spellward.locking.metrics import share
 from spellward.locking.score import Score, ScoreSettings, WrongKey
@@ -32,6 +34,17 @@ def test_the_owner_sees_pictures_and_the_public_does_not(tmp_path: Path) -> None
         assert secret not in public
     assert "88.0 %" in public
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("count", [18, 20])
+def test_the_public_page_does_not_say_how_many_prompts_differ_from_the_key(count: int, tmp_path: Path) -> None:
+    """With an editor of few objects that alone narrows the key down to a few of them."""
+    shown = report()
+    prompts = tuple(WrongKey("prompt", f"prompt {n}", share(12, 100)) for n in range(count))
+    write_lock_report(replace(shown, score=replace(shown.score, wrong=prompts)), tmp_path)
+    assert (tmp_path / "public.html").read_text().count("<circle") == 2
+    assert (tmp_path / "report.html").read_text().count("<circle") == count
+    assert f"({count})" not in (tmp_path / "public.html").read_text()
 
 
 def test_figures_are_json_too(tmp_path: Path) -> None:

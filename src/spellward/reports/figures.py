@@ -59,7 +59,7 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], key_value: float, mark: 
         parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle" class="note">{name}</text>')
     for index, (name, values) in enumerate(groups):
         y = 20 + index * _ROW
-        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)} ({len(values)})</text>')
+        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
         parts += [
             f'<circle cx="{_LEFT + value * span:.1f}" cy="{y}" r="5" fill="#b4441f" fill-opacity=".45"/>'
             for value in values

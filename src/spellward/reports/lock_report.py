@@ -68,8 +68,8 @@ class LockReport:
 def write_lock_report(report: LockReport, folder: Path) -> Path:
     """Writes report.html and score.json (owner, mode 0600) and public.html; returns the owner's report.
 
-    The public file has neither pictures nor the list of wrong prompts: what was *not* tried narrows down what the
-    spell is.
+    The public file has neither pictures nor the list of wrong prompts, nor their number: what was *not* tried narrows
+    down what the spell is.
     """
     private_folder(folder)
     figures = {"summary": report.score.summary(), "score": asdict(report.score), "facts": dict(report.facts)}
@@ -97,7 +97,11 @@ def render(report: LockReport, public: bool) -> str:
     groups = [(title, [one.accuracy.value for one in score.kind(kind)]) for kind, title in _KINDS.items()]
     # How much strength, steps and seed matter is a hint at what they are.
     hidden = ("Other strengths", "Other seed", "Other step counts", "Near wordings") if public else ()
-    shown = [(title, values) for title, values in groups if values and title not in hidden]
+    shown = [(f"{title} ({len(values)})", values) for title, values in groups if values and title not in hidden]
+    if public:  # even how many prompts differ from the key's narrows down what that is
+        shown = [
+            (title, [max(values), float(np.mean(values))]) for title, values in groups if values and title not in hidden
+        ]
     measure, guess = _MEASURES[score.measure]
     environment = Environment(
         loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
