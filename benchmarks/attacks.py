@@ -7,7 +7,8 @@ LOCK names a lock of benchmarks/lock.py, DATA-RECIPE-VERSION-RUN such as fashion
 key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark with that
 editor and model are taken.
 Rows that are there are not repeated, so a slice of `--minutes` may be followed by another. `--honest` measures instead
-what the key opens after honest handling (JPEG, resizing, another precision).
+what the key opens after honest handling (JPEG, resizing, another precision); `--base` measures the public base anew for
+the rows that are there, which needs no lock.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.editors.cache import private_name
 from spellward.keys import Key
-from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, run_attack
+from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, base_accuracy, run_attack
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.lock import complete_key
@@ -87,6 +88,26 @@ def target_of(name: str, data: str, editor: Editor, spec: str) -> tuple[Target, 
     few = test_rows(test, run)
     keys = private_name(key.model_dump(), editor.fingerprint())
     return Target(model, base, train, few, editor, guesses, keys), run
+
+
+def bases(rows: dict[str, dict], options: argparse.Namespace) -> Iterator[tuple[str, float]]:
+    """Yields row and accuracy of the public base for rows that are measured against the best-looking of several."""
+    opened: dict[tuple[str, int], Target] = {}
+    chosen = {name: row for name, row in rows.items() if len(ATTACKS[row["name"]].on_base) > 1}
+    for name, row in sorted(chosen.items(), key=lambda one: (one[1]["labelled"], one[1]["lock"].rpartition("-")[2])):
+        place = data_of(row["lock"], options), int(row["lock"].rpartition("-")[2])
+        if place not in opened:
+            opened[place] = base_of(*place, options.model)
+        target = opened[place]
+        yield name, base_accuracy(target, row["name"], target.thief(row["labelled"], row["effort"], place[1]))
+
+
+def base_of(data: str, run: int, spec: str) -> Target:
+    """What the thieves of one run attack, with the public base in the place of a lock."""
+    splits = load_splits(data)
+    train, test = (prepare(split, load_editor("mini").resolution) for split in (splits.train, splits.test))
+    base = load_model(spec, train.classes, train.images[:1].shape[-1], run, train.task)
+    return Target(base, base, train, test_rows(test, run))
 
 
 def honest_rows(name: str, data: str, editor: Editor, spec: str) -> dict[str, float]:
@@ -154,6 +175,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS))
     parser.add_argument("--effort", choices=list(EFFORTS), default="default")
     parser.add_argument("--honest", action="store_true", help="measure honest use, not attacks")
+    parser.add_argument("--base", action="store_true", help="measure the public base anew, not attacks")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="the editor of the locks")
     parser.add_argument("--model", default="bundled", help="the model of the locks")
@@ -178,8 +200,13 @@ def main() -> None:
         print(honest_table(honest))
         put_table("honest", honest_table(honest))
         return
+    if options.base:
+        for row, accuracy in bases(known, options):
+            print(row, f"{known[row]['base']:.3f} {accuracy:.3f}", flush=True)
+            known[row].update(base=accuracy, gain=known[row]["accuracy"] - accuracy)
+            write()
     begun, opened = time.monotonic(), {}
-    for row, lock, share, name in jobs(options, known):
+    for row, lock, share, name in () if options.base else jobs(options, known):
         if time.monotonic() - begun > 60 * options.minutes:
             break
         if lock not in opened:

@@ -109,6 +109,40 @@ def test_the_base_against_itself_gains_nothing(target: Target, cache: Path) -> N
         assert run_attack(itself, name, 0.1, effort="quick").gain == 0
 
 
+def test_the_test_images_do_not_choose_what_a_lock_is_measured_against(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"fine-tuning": (0.9, [0.5, -1.0]), "head-tuning": (0.7, [0.5, -0.5]), "linear-probe": (0.8, [0.4, -0.1])}
+
+    def result(name: str, *_: object) -> dict[str, object]:
+        accuracy, hope = found.get(name, (0.3, None))
+        return {"accuracy": accuracy, "hope": hope, "setting": "", "seconds": 0.0}
+
+    monkeypatch.setattr(attacking, "_result", result)
+    assert run_attack(target, "no-key", 0.1).base == 0.7  # as successful as fine-tuning, and surer
+    assert run_attack(target, "fine-tuning", 0.1).base == 0.9
+
+
+def test_an_attack_that_a_network_cannot_take_does_not_end_the_others(
+    tiny_lock: LockResult, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(model: VisionModel, thief: object) -> None:
+        raise IndexError("too many indices")
+
+    monkeypatch.setitem(ATTACKS, "remap", replace(ATTACKS["remap"], run=fails))  # type: ignore[arg-type]
+    found = attack(
+        tiny_lock.folder,
+        tiny_lock.splits,
+        tiny_lock.key,
+        budgets=[0.2],
+        only=["remap", "no-key"],
+        effort="quick",
+        images=20,
+    )
+    assert [row.name for row in found.rows] == ["no-key"]
+    assert "IndexError: too many indices" in found.skipped["remap"]
+
+
 def test_a_thief_has_the_share_it_was_given_and_never_the_same_image_twice(target: Target) -> None:
     thief = target.thief(0.1, "quick", 0)
     assert np.bincount(thief.labelled.labels).tolist() == [4, 4, 4]

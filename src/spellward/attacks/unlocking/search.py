@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
-from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
+from spellward.attacks.unlocking.thief import Hope, Loot, Predictor, Thief
 from spellward.attacks.unlocking.tuning import Tuning, tune
 from spellward.data import ImageTable
 from spellward.models import VisionModel
@@ -21,6 +22,8 @@ START_TUNINGS: tuple[Tuning, ...] = (
     Tuning(4e-3),
 )
 """How attacks that change the model before they fine-tune it do so; the starting point is chosen with the first."""
+_HOPELESS = -1e12
+"""Minus the loss of scores that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class Start:
 
 
 def search(thief: Thief, candidates: Sequence[Candidate]) -> Loot:
-    """Tries every candidate on three quarters of the labelled images, and has the best learn from all of them."""
-    if len(candidates) == 1:
-        return Loot(candidates[0].learn(thief.labelled), candidates[0].name)
+    """Tries every candidate on three quarters of the labelled images, and has the best learn from all of them.
+
+    One that is alone is tried, too, since a thief compares what several attacks make it hope for.
+    """
     learnt, held = thief.parts()
     results = [judge(thief, candidate.learn(learnt), held) for candidate in candidates]
-    best = candidates[max(range(len(candidates)), key=results.__getitem__)]
-    return Loot(best.learn(thief.labelled), best.name)
+    place = max(range(len(candidates)), key=results.__getitem__)
+    return Loot(candidates[place].learn(thief.labelled), candidates[place].name, results[place])
 
 
 def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
@@ -60,13 +64,14 @@ def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
         result = judge(thief, fine_tuned(thief, model, other, learnt), held)
         if result > best:
             best, tuning = result, other
-    return Loot(fine_tuned(thief, model, tuning, thief.labelled), f"{starts[place].name}, {tuning}")
+    return Loot(fine_tuned(thief, model, tuning, thief.labelled), f"{starts[place].name}, {tuning}", best)
 
 
-def judge(thief: Thief, predict: Predictor, images: ImageTable) -> tuple[float, float]:
+def judge(thief: Thief, predict: Predictor, images: ImageTable) -> Hope:
     """Success on labelled images; ties, of which a handful of images gives many, go to the likelier labels."""
     scores, truth = predict(images.images[:]), images.truth(slice(None))
-    return thief.success(scores, truth.numpy()), -float(truth_loss(torch.from_numpy(scores).double(), truth))
+    loss = float(truth_loss(torch.from_numpy(scores).double(), truth))
+    return thief.success(scores, truth.numpy()), -loss if math.isfinite(loss) else _HOPELESS
 
 
 def fine_tuned(thief: Thief, model: VisionModel, tuning: Tuning, images: ImageTable) -> Predictor:

@@ -16,7 +16,7 @@ from spellward.attacks.unlocking.relearning import relearning
 from spellward.attacks.unlocking.thief import AttackFunction
 
 REFERENCE = ("fine-tuning", "head-tuning", "linear-probe")
-"""What labels bring to whoever takes the public base instead: the best of these."""
+"""What labels bring to whoever takes the public base instead: the one of these that looks best to a thief."""
 _ANY = ("classification", "segmentation", "instances")
 _CLASSES = ("classification",)
 
@@ -27,9 +27,11 @@ class Attack:
 
     Attributes:
         run: Steals from a model.
-        on_base: The attacks on the public base that this one is measured against, the best of them: itself alone, or
-            `REFERENCE` where the base has nothing to open (wrong keys) or is what the locked model is mixed with. A
-            thief with these labels could have put them to use on the base, so only what goes beyond that is a gain.
+        on_base: The attacks on the public base that this one is measured against: itself alone, or `REFERENCE` where
+            the base has nothing to open (wrong keys) or is what the locked model is mixed with. Of several, the one
+            that a thief would choose by its own labelled images, as it chooses everything: the test images would
+            choose better, and make gains look smaller. A thief with these labels could have put them to use on the
+            base, so only what goes beyond that is a gain.
         guesses: Kind of wrong keys it needs; "" for none.
         edits: Whether what it finds depends on the lock's editor.
         tasks: What the model must be made for; attacks that read a single answer an image cannot read masks.

@@ -98,12 +98,23 @@ class Thief:
         return self.labelled.subset(learnt), self.labelled.subset(held)
 
 
+Hope = tuple[float, float]
+"""Success on labelled images that were held back, and minus the loss on them, which settles ties; higher is better."""
+
+
 @dataclass(frozen=True)
 class Loot:
-    """What an attack gave: a way to classify clean images, and the setting (nothing secret) that gave it."""
+    """What an attack gave.
+
+    Attributes:
+        predict: A way to classify clean images.
+        setting: What gave it; nothing secret.
+        hope: What the thief thought of that setting, and may choose between attacks by; `None` if it did not learn.
+    """
 
     predict: Predictor
     setting: str
+    hope: Hope | None = None
 
 
 AttackFunction = Callable[[VisionModel, Thief], Loot]
