@@ -39,7 +39,7 @@ class Key(BaseModel):
             made, which fills them in.
         resolution: Side at which images are edited, in pixels.
         lock_id: 32 random hexadecimal digits, the same in the locked model.
-        weights_digest: sha256 of the weights the key was made for; empty before the lock is made.
+        weights_digest: Digest of the model the key was made for (`LockRecord.digest`); empty before the lock is made.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -11,6 +11,7 @@ import pytest
 from datasets import Dataset
 from PIL import Image
 
+from spellward.artifacts import sha256_file
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.folder import LOCK_FILE, LockRecord, read_lock, write_lock
@@ -139,10 +140,24 @@ def test_a_folder_without_record_is_no_locked_model(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_lock_are_refused_by_the_key(folder: Path) -> None:
-    digest = read_lock(folder).weights_digest
+    digest = read_lock(folder).digest
     read_lock(folder).verify(folder, KEY.with_(weights_digest=digest))
     with pytest.raises(KeyRefusedError, match="not those this key was made for"):
         read_lock(folder).verify(folder, KEY.with_(weights_digest="0" * 64))
+
+
+def test_an_earlier_key_vouches_for_the_weights(folder: Path) -> None:
+    weights = sha256_file(folder / "model.safetensors")
+    read_lock(folder).verify(folder, KEY.with_(weights_digest=weights))
+
+
+def test_class_names_exchanged_with_the_record_are_refused_by_the_key(folder: Path) -> None:
+    key = pair(folder, KEY)
+    config = folder / "config.json"
+    config.write_text('{"id2label": {"0": "another"}}')
+    write_lock(folder, ID, "decoy", 3)
+    with pytest.raises(KeyRefusedError, match="not those"):
+        read_lock(folder).verify(folder, key)
 
 
 def test_weights_and_record_exchanged_together_are_refused_by_the_key(folder: Path) -> None:
@@ -157,7 +172,7 @@ def test_pairing_takes_the_folder_as_it_is(folder: Path) -> None:
     before = (folder / LOCK_FILE).read_bytes()
     key = pair(folder, Key("zanzibar", salt=None))
     assert (folder / LOCK_FILE).read_bytes() == before  # nothing changed, so nothing is written
-    assert key.lock_id == ID and key.weights_digest == read_lock(folder).weights_digest
+    assert key.lock_id == ID and key.weights_digest == read_lock(folder).digest
     altered(folder)
     again = pair(folder, key)
     read_lock(folder).verify(folder, again)

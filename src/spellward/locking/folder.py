@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -35,23 +36,25 @@ class LockRecord(BaseModel):
     files: dict[str, str]
 
     def verify(self, folder: Path, key: Key | None = None) -> None:
-        """Holds the folder's files against the digests here, and the weights against the one in the key.
+        """Holds the folder's files against the digests here, and these against the one in the key.
 
         Raises:
             ArtifactError: If a file was altered, is missing or came in.
-            KeyRefusedError: If the weights are not those that the key was made for.
+            KeyRefusedError: If the files are not those that the key was made for.
         """
         Manifest(self.files).verify(folder)
-        if key is not None and key.weights_digest and key.weights_digest != self.weights_digest:
+        # Earlier keys vouch for the weights alone.
+        known = (self.digest, self.files.get("model.safetensors"))
+        if key is not None and key.weights_digest and key.weights_digest not in known:
             raise KeyRefusedError(
-                f"The weights in {folder} are not those this key was made for, though the lock id is the same. "
-                "Get the model from its owner again; if you changed it yourself, run `spellward key pair`."
+                f"The weights or settings in {folder} are not those this key was made for, though the lock id is the "
+                "same. Get the model from its owner again; if you changed it yourself, run `spellward key pair`."
             )
 
     @property
-    def weights_digest(self) -> str:
-        """sha256 of the weights file."""
-        return self.files.get("model.safetensors", "")
+    def digest(self) -> str:
+        """sha256 over the digests of all files: names of classes and normalisation decide answers as weights do."""
+        return hashlib.sha256(Manifest(self.files).to_json().encode()).hexdigest()
 
 
 def write_lock(folder: Path, lock_id: str, recipe: str, recipe_version: int) -> LockRecord:

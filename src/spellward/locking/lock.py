@@ -194,7 +194,7 @@ def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path
         shutil.rmtree(scratch, ignore_errors=True)
         save_checkpoint(model, scratch)
         record = write_lock(scratch, key.lock_id, recipe.name, recipe.version)
-        key = key.with_(weights_digest=record.weights_digest)
+        key = key.with_(weights_digest=record.digest)
         key.save(key_path, passphrase)
         scratch.replace(output)
     return key

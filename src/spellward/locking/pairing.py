@@ -20,7 +20,7 @@ def pair(folder: str | Path, key: Key) -> Key:
         key: The key to go with it.
 
     Returns:
-        The key with the folder's lock id and the digest of its weights.
+        The key with the folder's lock id and the digest of its files.
 
     Raises:
         ArtifactError: If the folder is no locked model.
@@ -31,4 +31,4 @@ def pair(folder: str | Path, key: Key) -> Key:
     files = {path: digest for path, digest in Manifest.of(folder).files.items() if path != LOCK_FILE}
     if files != record.files:
         record = write_lock(folder, record.lock_id, record.recipe, record.recipe_version)
-    return key.with_(lock_id=record.lock_id, weights_digest=record.weights_digest)
+    return key.with_(lock_id=record.lock_id, weights_digest=record.digest)
