@@ -11,14 +11,17 @@ from PIL import Image
 from tests.locking.conftest import PROMPT, SALT, SEED, tiny_splits
 from torch import nn
 
-from spellward.artifacts import CACHE_VARIABLE, sha256_file
+from spellward.artifacts import CACHE_VARIABLE
 from spellward.data import prepare
 from spellward.editors.mini import MiniEditor
-from spellward.errors import ArtifactError, DataError, KeyRefusedError
+from spellward.errors import ArtifactError, DataError, KeyRefusedError, ModelError
 from spellward.keys import Key
+from spellward.locking.attacking import attack
+from spellward.locking.folder import read_lock
 from spellward.locking.lock import LockResult, lock
 from spellward.locking.pairing import pair
 from spellward.locking.score import ScoreSettings, score_tables
+from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock
 from spellward.models import FitSettings
@@ -156,7 +159,7 @@ def test_the_key_is_complete(tiny_lock: LockResult) -> None:
     assert (key.prompt, key.salt, key.seed) == (PROMPT, SALT, SEED)
     assert (key.steps, key.strength, key.resolution) == (editor.defaults.steps, editor.defaults.strength, 64)
     assert key.editor_fingerprint == editor.identity()
-    assert key.weights_digest == sha256_file(tiny_lock.folder / "model.safetensors")
+    assert key.weights_digest == read_lock(tiny_lock.folder).digest
     assert sorted(path.name for path in tiny_lock.folder.parent.iterdir()) == [
         "cache",
         "locked",
@@ -188,10 +191,30 @@ def test_other_models_and_recipes_lock_too(
     key = Key.load(result.key_path, "four words and more")
     assert key == result.key and key.salt is None
     images = prepare(result.splits.test, 64).images[:]
-    source = result.model if isinstance(model, nn.Module) else result.folder
-    opened = unlock(source, key, editor=result.editor).predict(images).probabilities
+    module = model if isinstance(model, nn.Module) else None
+    opened = unlock(result.folder, key, editor=result.editor, module=module).predict(images).probabilities
     expected = result.model.logits(edit_with_key(result.editor, images, key))
     assert np.allclose(opened, torch.softmax(torch.from_numpy(expected), 1).numpy(), atol=1e-5)
+
+
+def test_a_module_stays_what_it_was_and_its_lock_is_attacked_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    module, splits = nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)), tiny_splits(30, 10)
+    before = [value.clone() for value in module.state_dict().values()]
+    settings = FitSettings(epochs=1, batch_size=10)
+    result = lock(module, splits, Key(PROMPT), tmp_path / "locked", recipe="decoy", settings=settings, input_size=32)
+    few = ScoreSettings(wrong_prompts=1, wrong_salts=1, near_wordings=1)
+    score = score_folder(result.folder, splits, result.key, settings=few, vanilla=module, module=module)
+    assert score.vanilla is not None
+    options = {"budgets": [0.4], "only": ["remap"], "effort": "quick", "module": module}
+    with pytest.raises(ModelError, match="as `base`"):
+        attack(result.folder, splits, result.key, **options)
+    found = attack(result.folder, splits, result.key, base=module, **options)
+    assert found.base == "module" and len(found.rows) == 1
+    assert all(torch.equal(*pair) for pair in zip(before, module.state_dict().values(), strict=True))
+    assert not torch.equal(result.model.network.state_dict()["1.weight"], before[0])
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from spellward.artifacts import cache_root, parse_json, private_folder, run_name, versions, write_json
 from spellward.attacks.unlocking.guessing import seen_through
@@ -121,6 +122,7 @@ def attack(
     images: int = TEST_IMAGES,
     editor: Editor | None = None,
     other_editors: Sequence[Editor] = (),
+    module: nn.Module | None = None,
     report: Report | None = None,
 ) -> AttackReport:
     """Runs attacks on a locked folder.
@@ -141,6 +143,7 @@ def attack(
         images: Test images to measure on at most.
         editor: The key's editor, if it is loaded already.
         other_editors: Editors to try the right prompt with.
+        module: For a lock of a module in memory, as for `unlock`; `base` is the public one then.
         report: Told about progress.
 
     Raises:
@@ -150,7 +153,7 @@ def attack(
     """
     names = check_search(only, effort, budgets)
     locked = Path(locked)
-    unlocked = unlock(locked, key, editor=editor)
+    unlocked = unlock(locked, key, editor=editor, module=module)
     editor = editor_for(key, editor or unlocked.editor)
     record = TrainingRecord.load(locked)
     splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
@@ -158,7 +161,9 @@ def attack(
     check_fits(splits, model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     warn_of_other_images(record, train)
-    spec = base or (record.model if record else "bundled")
+    spec = base if base is not None else record.model if record else "bundled"
+    if spec == "module":
+        raise ModelError("This was locked from a module in memory. Give that module, as it was before, as `base`.")
     public = load_model(spec, model.classes, model.input_size, seed, model.task)
     rng = np.random.default_rng([seed, 0x7E57])
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))

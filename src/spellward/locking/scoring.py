@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
@@ -29,6 +31,7 @@ def score(
     fit_settings: FitSettings | None = None,
     editor: Editor | None = None,
     limit: int | None = None,
+    module: nn.Module | None = None,
     report: Report | None = None,
 ) -> Score:
     """Scores a locked folder on the test split of a data source.
@@ -42,6 +45,7 @@ def score(
         fit_settings: The budget of the ordinary fine-tune; if not given, the lock's own, from its training record.
         editor: An editor that is loaded already.
         limit: As for `lock`. This and the seed of the splits are the lock's own where its training record is there.
+        module: For a lock of a module in memory, as for `unlock`.
         report: Told about progress.
 
     Raises:
@@ -50,7 +54,7 @@ def score(
     """
     record = TrainingRecord.load(Path(locked))
     fit_settings = fit_settings or (record.settings if record else FitSettings())
-    unlocked = unlock(locked, key, editor=editor)
+    unlocked = unlock(locked, key, editor=editor, module=module)
     editor = editor or load_editor(key.editor)
     instances = unlocked.model.task == INSTANCES
     splits = splits_as_locked(data, record, seed=fit_settings.seed, limit=limit, instances=instances)

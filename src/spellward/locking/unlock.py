@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spellward.data import ImageTable
 from spellward.editors import load_editor
@@ -154,16 +154,24 @@ class UnlockedModel:
         )
 
 
-def unlock(model: str | Path | VisionModel, key: Key | None, *, editor: Editor | None = None) -> UnlockedModel:
+def unlock(
+    model: str | Path | VisionModel,
+    key: Key | None,
+    *,
+    editor: Editor | None = None,
+    module: nn.Module | None = None,
+) -> UnlockedModel:
     """Puts a key in front of a locked model.
 
     Args:
         model: A locked folder, or a model in memory (which cannot be checked against the key).
         key: The key; `None` gives the model as a stranger sees it.
         editor: An editor that is loaded already.
+        module: For a folder that was locked from a module in memory: one like it, which is copied and filled.
 
     Raises:
         KeyRefusedError: If the key belongs to another model, or its editor differs.
+        ModelError: If the folder was locked from a module and none is given.
         ArtifactError: If the folder is no locked model, or was altered since it was locked.
     """
     if not isinstance(model, VisionModel):
@@ -175,5 +183,5 @@ def unlock(model: str | Path | VisionModel, key: Key | None, *, editor: Editor |
                 "written beside the locked folder, or `spellward key pair` if you know that they belong together."
             )
         record.verify(folder, key)
-        model = load_checkpoint(folder)
+        model = load_checkpoint(folder, module=module)
     return UnlockedModel(model, key, editor_for(key, editor) if key is not None else None)
