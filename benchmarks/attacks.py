@@ -38,7 +38,7 @@ from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, base_accur
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.lock import complete_key
-from spellward.locking.unlock import unlock
+from spellward.locking.unlock import settings_of, unlock
 from spellward.models import VisionModel, load_model
 
 RESULTS = Path(__file__).parent / "results" / "attacks.json"
@@ -87,7 +87,7 @@ def target_of(name: str, data: str, editor: Editor, spec: str) -> tuple[Target, 
     guesses = wrong_key_guesses(key, editor, run)
     few = test_rows(test, run)
     keys = private_name(key.model_dump(), editor.fingerprint())
-    return Target(model, base, train, few, editor, guesses, keys), run
+    return Target(model, base, train, few, editor, settings_of(key, editor), guesses, keys), run
 
 
 def bases(rows: dict[str, dict], options: argparse.Namespace) -> Iterator[tuple[str, float]]:

@@ -13,6 +13,7 @@ import torch
 from tests.attacks.unlocking.conftest import Negative, coloured
 
 from spellward.artifacts import CACHE_VARIABLE, cache_root
+from spellward.attacks.unlocking.dictionary import dictionary
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.data import ImageTable
 from spellward.editors.mini import MiniEditor
@@ -40,7 +41,7 @@ def target(editor: MiniEditor) -> Target:
     train, test = coloured(120, 0), coloured(30, 1)
     model, base = (load_model(SPEC, train.classes, 32, seed) for seed in (0, 1))
     guesses = {kind: some[:2] for kind, some in wrong_key_guesses(KEY, editor).items()}
-    return Target(model, base, train, test, editor, guesses, "lock")
+    return Target(model, base, train, test, editor, None, guesses, "lock")
 
 
 @pytest.fixture
@@ -150,6 +151,14 @@ def test_a_thief_has_the_share_it_was_given_and_never_the_same_image_twice(targe
     assert len(labelled) == 12 and not labelled & unlabelled
     assert len(target.thief(0.001, "quick", 0).labelled) == 6  # never fewer than two of a class
     assert len(target.thief(0.999, "quick", 0).unlabelled) > 0
+
+
+def test_a_stranger_edits_as_strongly_as_the_key(editor: MiniEditor) -> None:
+    key = KEY.with_(strength=0.9)
+    guess = wrong_key_guesses(key, editor)["wrong-prompts"][0]
+    images, settings = coloured(2, 0).images[:], replace(editor.defaults, strength=0.9)
+    expected = editor.edit(images, dictionary(PROMPT, 1)[0], 0, None, settings)
+    assert torch.equal(guess.apply(images), expected)
 
 
 def test_wrong_keys_are_wrong_and_their_names_say_nothing(editor: MiniEditor) -> None:

@@ -18,7 +18,7 @@ from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief
 from spellward.data import ImageTable, prepare
 from spellward.data.progress import Report
 from spellward.data.splits import stratified_share
-from spellward.editors.base import Editor
+from spellward.editors.base import Editor, EditSettings
 from spellward.editors.cache import private_name
 from spellward.errors import ModelError
 from spellward.keys import Key
@@ -27,14 +27,14 @@ from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import TASKS, check_fits
-from spellward.locking.unlock import editor_for, unlock
+from spellward.locking.unlock import editor_for, settings_of, unlock
 from spellward.models import VisionModel, load_model, state_digest
 from spellward.models.instances import INSTANCES
 
 BUDGETS = (0.01, 0.05, 0.10)
 TEST_IMAGES = 1000
 _HONEST_IMAGES = 500
-_ALGORITHM = "attacks-3"
+_ALGORITHM = "attacks-4"
 """Raised whenever an attack would give another result, so that cached results of the old one are not taken."""
 
 
@@ -48,6 +48,7 @@ class Target:
         train: Clean training images; the thief's are drawn from these.
         test: Clean test images; accuracies are measured on these.
         editor: The lock's editor.
+        settings: With which it edits.
         guesses: Wrong keys by kind (`wrong_key_guesses`).
         keys: Tells cached results under other keys and other editors from these (`private_name`).
     """
@@ -57,6 +58,7 @@ class Target:
     train: ImageTable
     test: ImageTable
     editor: Editor | None = None
+    settings: EditSettings | None = None
     guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
     keys: str = ""
 
@@ -74,6 +76,7 @@ class Target:
             effort=EFFORTS[effort],
             seed=seed,
             editor=self.editor,
+            settings=self.settings,
             guesses=self.guesses,
         )
 
@@ -169,7 +172,7 @@ def attack(
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))
     guesses = wrong_key_guesses(key, editor, seed, other_editors)
     keys = private_name(key.model_dump(), *(one.fingerprint() for one in (editor, *other_editors)))
-    target = Target(model, public, train, some, editor, guesses, keys)
+    target = Target(model, public, train, some, editor, settings_of(key, editor), guesses, keys)
     rows, skipped = [], {name: "no other editor was given" for name in names if _lacks_guesses(name, target)}
     jobs = [(share, name) for share in budgets for name in names if name not in skipped]
     for done, (share, name) in enumerate(jobs):

@@ -36,8 +36,8 @@ def wrong_key_guesses(
         other_editors: Editors to try the right prompt with.
 
     Returns:
-        "wrong-prompts": other prompts, by a thief who knows the editor alone; "wrong-prompts-known-salt": the same,
-        by one who knows all but the words; "near-wordings": all but the exact words; "other-settings": all but seed,
+        "wrong-prompts": other prompts, by a thief who knows editor and settings alone; "wrong-prompts-known-salt": the
+        same, by one who knows all but the words; "near-wordings": all but the exact words; "other-settings": all but seed,
         strength, steps, guidance or salt; "other-salts": all but the salt; "other-editor": all but the editor. A kind
         without any guess is left out.
     """
@@ -49,7 +49,8 @@ def wrong_key_guesses(
 
     rng = np.random.default_rng([seed, 0x6E55])
     prompts = dictionary(key.prompt, _PROMPTS)
-    stranger = Key("", salt=None, seed=seed, editor=key.editor)
+    # Strength, steps and guidance are a few numbers, which a stranger could try one after the other.
+    stranger = key.with_(salt=None, seed=seed)
     tried = list(wrong_keys(key, editor, ScoreSettings(0, _SALTS, _WORDINGS, seed=seed), rng))
     settings = [wrong for kind, _, wrong in tried if kind in _OTHER]
     guidance = settings_of(key, editor).guidance

@@ -114,7 +114,7 @@ def test_an_adapter_begins_near_the_identity() -> None:
 def test_refining_a_spell_follows_a_gradient(trained: VisionModel) -> None:
     editor = MiniEditor()
     start = Spell(editor.text_vectors(["with blossoms"])[0], torch.zeros(24))
-    better = refined(trained, editor, start, coloured(12, 0), 2, 0)
+    better = refined(trained, editor, editor.defaults, start, coloured(12, 0), 2, 0)
     assert better.vector.shape == start.vector.shape
     assert not torch.equal(better.vector, start.vector) and not torch.equal(better.code, start.code)
     assert better.code.abs().max() <= 1

@@ -19,7 +19,7 @@ from spellward.attacks.unlocking.guessing import rank, seen_through
 from spellward.attacks.unlocking.search import judge
 from spellward.attacks.unlocking.thief import Guess, Loot, Thief
 from spellward.data import ImageTable
-from spellward.editors.base import Editor, blend
+from spellward.editors.base import Editor, EditSettings, blend
 from spellward.editors.mini import MiniEditor
 from spellward.editors.salting import CODE_SIZE, SALT_BYTES
 from spellward.errors import ModelError
@@ -52,23 +52,33 @@ def prompt_inversion(model: VisionModel, thief: Thief) -> Loot:
     editor = thief.editor
     if editor is None:
         raise ModelError("Prompt inversion searches an editor's prompts, and no editor was given.")
+    settings = thief.settings or editor.defaults
     if not isinstance(editor, MiniEditor):
-        best = rank(model, thief, _prompts_and_salts(editor, thief.effort.guesses, thief.seed))[0]
+        best = rank(model, thief, _prompts_and_salts(editor, settings, thief.effort.guesses, thief.seed))[0]
         return Loot(seen_through(model, best), best.name)
     spells = _random_spells(editor, thief.effort.guesses, thief.seed)
-    guesses = [Guess(f"spell {number}", _edit(editor, spell)) for number, spell in enumerate(spells, 1)]
+    guesses = [Guess(f"spell {number}", _edit(editor, settings, spell)) for number, spell in enumerate(spells, 1)]
     ranked = rank(model, thief, guesses)
     learnt, held = thief.parts()
     found = [ranked[0]]
     for guess in ranked[: len(thief.effort.some(range(_REFINED)))]:
         start = spells[guesses.index(guess)]
-        better = refined(model, editor, start, learnt, thief.effort.steps_for(len(learnt)), thief.seed)
-        found.append(Guess(guess.name, _edit(editor, better)))
+        steps = thief.effort.steps_for(len(learnt))
+        better = refined(model, editor, settings, start, learnt, steps, thief.seed)
+        found.append(Guess(guess.name, _edit(editor, settings, better)))
     best = max(found, key=lambda guess: judge(thief, seen_through(model, guess), held))
     return Loot(seen_through(model, best), best.name)
 
 
-def refined(model: VisionModel, editor: MiniEditor, spell: Spell, images: ImageTable, steps: int, seed: int) -> Spell:
+def refined(
+    model: VisionModel,
+    editor: MiniEditor,
+    settings: EditSettings,
+    spell: Spell,
+    images: ImageTable,
+    steps: int,
+    seed: int,
+) -> Spell:
     """Improves a spell by Adam on the frozen model's cross-entropy."""
     network = model.copy().network.eval().requires_grad_(False)
     vector, code = (part.clone().requires_grad_(True) for part in (spell.vector, spell.code))
@@ -77,9 +87,8 @@ def refined(model: VisionModel, editor: MiniEditor, spell: Spell, images: ImageT
     for _ in range(steps):
         rows = np.sort(rng.permutation(len(images))[:_BATCH])
         source = images.images[rows]
-        drawn = _drawn(editor, source, Spell(vector, code))
-        strength = editor.defaults.strength
-        pixels = (1 - strength) * source.float() + strength * 127.5 * (drawn.cpu() + 1)
+        drawn = _drawn(editor, settings, source, Spell(vector, code))
+        pixels = (1 - settings.strength) * source.float() + settings.strength * 127.5 * (drawn.cpu() + 1)
         inputs = model.preprocess(torch.nn.functional.interpolate(pixels, size=(model.input_size, model.input_size)))
         logits = logits_of_output(network(inputs.to(model.device))).float()
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels[rows]).to(model.device))
@@ -91,11 +100,11 @@ def refined(model: VisionModel, editor: MiniEditor, spell: Spell, images: ImageT
     return Spell(vector.detach(), code.detach())
 
 
-def _prompts_and_salts(editor: Editor, count: int, seed: int) -> list[Guess]:
+def _prompts_and_salts(editor: Editor, settings: EditSettings, count: int, seed: int) -> list[Guess]:
     """Prompts of the dictionary, each with a random salt; every tenth without one."""
     rng = np.random.default_rng([seed, 0x5A17])
     return [
-        Guess(f"spell {number}", partial(editor.edit, prompts=prompt, salts=salt))
+        Guess(f"spell {number}", partial(editor.edit, prompts=prompt, salts=salt, settings=settings))
         for number, prompt in enumerate(_shuffled_prompts(count, rng), 1)
         for salt in [rng.bytes(SALT_BYTES) if number % _UNSALTED else None]
     ]
@@ -116,20 +125,20 @@ def _shuffled_prompts(count: int, rng: np.random.Generator) -> list[str]:
     return [DICTIONARY[order[number % len(order)]] for number in range(count)]
 
 
-def _edit(editor: MiniEditor, spell: Spell) -> Filter:
+def _edit(editor: MiniEditor, settings: EditSettings, spell: Spell) -> Filter:
     @torch.inference_mode()
     def apply(images: Tensor) -> Tensor:
         parts = []
         for start in range(0, len(images), _CHUNK):
             source = images[start : start + _CHUNK]
-            drawn = ((_drawn(editor, source, spell) + 1) * 127.5).round().to(torch.uint8).cpu()
-            parts.append(blend(source, drawn, editor.defaults.strength))
+            drawn = ((_drawn(editor, settings, source, spell) + 1) * 127.5).round().to(torch.uint8).cpu()
+            parts.append(blend(source, drawn, settings.strength))
         return torch.cat(parts)
 
     return apply
 
 
-def _drawn(editor: MiniEditor, images: Tensor, spell: Spell) -> Tensor:
+def _drawn(editor: MiniEditor, settings: EditSettings, images: Tensor, spell: Spell) -> Tensor:
     count = len(images)
     vectors, codes = spell.vector.expand(count, -1), spell.code.expand(count, -1)
-    return editor.draw(images, vectors, codes, 0, editor.defaults)
+    return editor.draw(images, vectors, codes, 0, settings)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
-from spellward.editors.base import Editor
+from spellward.editors.base import Editor, EditSettings
 from spellward.models import VisionModel
 
 _VALIDATION_SHARE = 0.25
@@ -78,6 +78,7 @@ class Thief:
         effort: How long it searches.
         seed: Of everything it draws at random.
         editor: The editor that the lock was made with, where the thief knows it.
+        settings: With which settings it edits: a few numbers, which a thief could try one after the other.
         guesses: Kind to wrong keys, for attacks that edit images before they ask.
     """
 
@@ -88,6 +89,7 @@ class Thief:
     effort: Effort
     seed: int = 0
     editor: Editor | None = None
+    settings: EditSettings | None = None
     guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
 
     def parts(self) -> tuple[ImageTable, ImageTable]:
