@@ -37,9 +37,9 @@ def wrong_key_guesses(
 
     Returns:
         "wrong-prompts": other prompts, by a thief who knows editor and settings alone; "wrong-prompts-known-salt": the
-        same, by one who knows all but the words; "near-wordings": all but the exact words; "other-settings": all but seed,
-        strength, steps, guidance or salt; "other-salts": all but the salt; "other-editor": all but the editor. A kind
-        without any guess is left out.
+        same, by one who knows all but the words; "near-wordings": all but the exact words; "other-settings": all but
+        seed, strength, steps, guidance or salt; "other-salts": all but the salt; "other-editor": all but the editor. A
+        kind without any guess is left out.
     """
 
     def guesses(kind: str, keys: Sequence[Key], by: Editor = editor) -> list[Guess]:
