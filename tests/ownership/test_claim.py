@@ -132,6 +132,19 @@ def test_a_claim_says_how_good_victim_and_references_are(claim: Claim, victim: V
     assert commitment.base == SPEC
 
 
+def test_a_victim_that_guesses_is_refused_before_references_are_trained(
+    victim: VisionModel, photos: Path, tmp_path: Path
+) -> None:
+    """So does one that is asked with other pixels than it was trained with."""
+    trained: list[str] = []
+    for guessing in (load_model(SPEC, victim.classes, 32, seed=7), replace(victim, mean=(9.0, -9.0, 9.0))):
+        with pytest.raises(ModelError, match=r"which guessing gives, too.*takes 32 pixels"):
+            create_claim(
+                guessing, photos, tmp_path / "claim", settings=SETTINGS, report=lambda name, *_: trained.append(name)
+            )
+    assert not [name for name in trained if name.startswith("Reference")]
+
+
 @pytest.mark.parametrize(
     ("epochs", "images", "counts"), [(16, 60, True), (1, 60, False), (16, 2000, False)], ids=["good", "poor", "few"]
 )

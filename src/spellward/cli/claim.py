@@ -14,7 +14,7 @@ from spellward.cli.progress import stages
 
 app = typer.Typer()
 
-_POOR = 0.6
+_POOR, _BETTER = 0.6, 0.1
 
 
 @app.command(
@@ -107,6 +107,7 @@ def claim_command(
             "peers": made.peers,
             "threshold": made.threshold,
             "base": made.base,
+            "victim_accuracy": round(made.victim_accuracy, 4),
             "references_accuracy": round(made.references_accuracy, 4),
             "weights": "no" if claim.weights is None else f"compared with {len(claim.weights.references)} references",
             "commitment": made.digest(),
@@ -117,6 +118,12 @@ def claim_command(
         options.hint(
             f"The references tell only {made.references_accuracy:.0%} of images that they have not learnt, where your "
             f"model tells {made.victim_accuracy:.0%}, so the claim will find little. Train them longer (--epochs).",
+            quiet,
+        )
+    if made.references_accuracy > made.victim_accuracy + _BETTER:
+        options.hint(
+            f"The references tell {made.references_accuracy:.0%} of images that they have not learnt, and your model "
+            f"{made.victim_accuracy:.0%}. Is it asked as it was trained, and are these its images?",
             quiet,
         )
     if claim.weights is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 from spellward.data import ImageTable
@@ -30,6 +31,8 @@ _MANY = 2000
 # images that they have not learnt, so they have gone 0.78 of the way from naming the commonest class to a victim that
 # knows all of these.
 _AS_GOOD = 0.7
+# Level at which a victim is told from one that guesses.
+_GUESSING = 0.01
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,9 @@ def gather(
         unlocked: The victim with its key, if it is locked; all others see clean images then, it edited ones.
 
     Raises:
-        ModelError: If the victim started from none of the bases. Whoever goes on from the same one shares with it what
-            no reference has, and would look like a thief.
+        ModelError: If the victim started from none of the bases: whoever goes on from the same one shares with it what
+            no reference has, and would look like a thief. Or if it does not do its task, as when it is asked with
+            other pixels than it was trained with.
     """
     origin = origin_of(victim, settings.bases, settings.seed)
     if origin is None:
@@ -122,7 +126,7 @@ def gather(
             f"The model started from none of the bases ({', '.join(map(public_name, dict.fromkeys(settings.bases)))}), "
             "so innocent models that go on from its own would look stolen. Name the public model that it was "
             "fine-tuned from with --base, or, if it was trained from nothing, its architecture with random weights "
-            "(timm/NAME?random)."
+            "(timm/NAME?random, or FOLDER?random for that of any checkpoint)."
         )
     reserved = reserved_rows(private, settings.probes, settings.seed)
     rest = private.subset(np.setdiff1d(np.arange(len(private)), reserved))
@@ -133,6 +137,8 @@ def gather(
     asked = held_out.images[:]
     edited = [one if unlocked is None else unlocked.edited(one) for one in (pool, asked)]
     outputs, known = [victim.logits(edited[0])], [_right(victim.logits(edited[1]), held_out)]
+    commonest = float(np.bincount(held_out.labels).max()) / len(held_out)
+    _check_victim(known[0], commonest, len(held_out), victim.input_size)
     weights = origin.weights
     poisoned = None
     if settings.shadows:
@@ -147,7 +153,6 @@ def gather(
     if weights is not None and (len(weights.references) < LEAST_REFERENCES or not comparable(weights)):
         weights = None
     victim_accuracy, references_accuracy = known[0], float(np.mean(known[1:]))
-    commonest = float(np.bincount(held_out.labels).max()) / len(held_out)
     good = references_accuracy - commonest >= _AS_GOOD * (victim_accuracy - commonest)
     opinions_count = not settings.private_images and good and reference_size(len(rest)) >= _MANY
     wanted = 0 if opinions_count else settings.peers
@@ -166,6 +171,17 @@ def gather(
         victim_accuracy=victim_accuracy,
         references_accuracy=references_accuracy,
     )
+
+
+def _check_victim(accuracy: float, commonest: float, count: int, size: int) -> None:
+    """Refuses a victim that guesses: nothing could be proven of it."""
+    right = round(accuracy * count)
+    if binomtest(right, count, commonest, alternative="greater").pvalue > _GUESSING:
+        raise ModelError(
+            f"The model is right about {right} of {count} private images, which guessing gives, too. Name the images "
+            f"that it was trained on, and see that it is asked as it was trained: it says itself that it takes {size} "
+            "pixels (preprocessor_config.json of a checkpoint names size, mean and standard deviation)."
+        )
 
 
 def _right(outputs: np.ndarray, images: ImageTable) -> float:
