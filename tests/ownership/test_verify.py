@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,17 @@ def test_a_page_says_what_was_held_against_what(claim: Claim, victim: VisionMode
     other = render(claim, verify(claim, victim, method="akh", match_classes=True), "thief")
     assert "Not the test of this claim" in other and "--method akh --match-classes" in other
     assert "further chance to accuse" in other
+    assert "Suspect: thief" in plain and f"{len(claim.references)}, {len(claim.peers)}, " in plain
+
+
+@pytest.mark.parametrize(
+    ("measure", "says", "stops"),
+    [("correlation", "in common", True), ("nearness", "how near", False), ("weights", "its weights", False)],
+)
+def test_a_page_says_what_decided(measure: str, says: str, stops: bool, claim: Claim, victim: VisionModel) -> None:
+    verdict = replace(verify(claim, victim), measure=measure)
+    table = render(claim, verdict, "thief").split("<h2>The test</h2>")[1]
+    assert says in table and ("would have stopped" in table) == stops
 
 
 def test_independent_models_are_not_accused(claim: Claim, tmp_path: Path) -> None:

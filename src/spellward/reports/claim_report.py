@@ -22,6 +22,11 @@ _SCALES = {
     "nearness": "The scale is how far the suspect is nearer to the claimed model than independent models are to one "
     "another: 1 for a copy, 0 for a suspect at their distance. The line is a fixed margin.",
 }
+_MEASURES = {
+    "correlation": "its answers, less what independent models have in common",
+    "nearness": "how near its answers are to those of the claimed model",
+    "weights": "its weights",
+}
 _SUSPECT, _CONTROL = "#b4441f", "#7a8aa0"
 
 
@@ -70,5 +75,6 @@ def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
         baseline=verdict.method != VERSION,
         figure=figure,
         scales=_SCALES.get(verdict.measure or ""),
+        measures=_MEASURES,
         weights=weights,
     )
