@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from spellward.artifacts import CACHE_VARIABLE
+from spellward.artifacts import CACHE_VARIABLE, cache_root
 from spellward.data import ImageTable, table_from_arrays
+from spellward.locking import vanilla
 from spellward.locking.vanilla import ordinary_fine_tune, vanilla_model
 from spellward.models import FitSettings, load_model, state_digest
 
@@ -40,3 +42,14 @@ def test_another_start_of_the_same_name_is_another_model(table: ImageTable) -> N
             next(model.network.parameters()).add_(shift)
         ends.add(state_digest(ordinary_fine_tune(model, table, SETTINGS).network))
     assert len(ends) == 2
+
+
+def test_other_pixels_or_versions_are_another_model(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = cache_root() / "runs"
+    model = load_model(SPEC, table.classes, 32)
+    ordinary_fine_tune(model.copy(), table, SETTINGS)
+    ordinary_fine_tune(replace(model.copy(), mean=(0.1, 0.2, 0.3)), table, SETTINGS)
+    assert len(list(runs.glob("vanilla-*"))) == 2
+    monkeypatch.setattr(vanilla, "versions", lambda: {"torch": "0"})
+    ordinary_fine_tune(model.copy(), table, SETTINGS)
+    assert len(list(runs.glob("vanilla-*"))) == 3

@@ -228,9 +228,9 @@ def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, keys:
     run = run_name(
         _ALGORITHM,
         name,
-        state_digest(model.network),
-        state_digest(thief.base.network),
-        model.input_size,
+        *(state_digest(one.network) for one in (model, thief.base)),
+        *((one.input_size, one.mean, one.std, one.head) for one in (model, thief.base)),
+        versions(),
         keys,
         {**asdict(thief.effort), "steps": thief.effort.steps_for(len(thief.labelled))},
         thief.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder, run_name
+from spellward.artifacts import cache_root, private_folder, run_name, versions
 from spellward.data import ImageTable
 from spellward.data.progress import Report
 from spellward.models import FitSettings, VisionModel, fit, load_model, state_digest
@@ -29,7 +29,8 @@ def ordinary_fine_tune(
     settings = replace(settings.resolved(len(train)), learning_rate=settings.rate_for(model.network))
     # The weights count too: modules made in Python share the name of their class.
     start = state_digest(model.network)
-    name = run_name("vanilla", model.spec, start, model.input_size, train.fingerprint, asdict(settings))
+    seen_as = (model.input_size, model.mean, model.std)
+    name = run_name("vanilla", model.spec, start, seen_as, train.fingerprint, asdict(settings), versions())
     fit(
         model,
         PlainExamples(train),
