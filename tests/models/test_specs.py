@@ -9,6 +9,7 @@ from tests.models.tiny import CLASSES, SIDE, TinyNetwork, pictures, vit_folder
 
 from spellward.errors import ModelError
 from spellward.models import load_checkpoint, load_model, save_checkpoint
+from spellward.models.specs import public_name
 
 OTHERS = ("ant", "bee", "elk", "owl")
 
@@ -109,3 +110,18 @@ def test_weights_out_of_reach_are_said_to_be(spec: str, monkeypatch: pytest.Monk
     with pytest.raises(ModelError) as caught:
         load_model(spec, CLASSES)
     assert spec.split("?")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("bundled", "bundled"),
+        ("timm/test_resnet?random", "timm/test_resnet?random"),
+        ("/home/owner/secret", "a private model"),
+        ("../secret", "a private model"),
+        ("/home/owner/secret?random", "random weights"),
+        (TinyNetwork(), "a private model"),
+    ],
+)
+def test_others_read_of_a_base_what_is_public(spec: object, name: str) -> None:
+    assert public_name(spec) == name

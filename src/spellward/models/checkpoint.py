@@ -18,7 +18,8 @@ from spellward.artifacts import storage_errors, write_json
 from spellward.errors import ArtifactError, ModelError, StorageError
 from spellward.models import mask_rcnn
 from spellward.models.inspection import OWN_FILE, OWN_FORMAT, WEIGHTS_FILE, check_folder, read_own_record
-from spellward.models.pretrained import load_pretrained, no_hub_noise, processor_for
+from spellward.models.pretrained import load_pretrained, no_hub_noise
+from spellward.models.processing import processor_for, timm_settings
 from spellward.models.vision import CLASSIFICATION, VisionModel
 
 _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
@@ -37,10 +38,13 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         network: Any = model.network
         if hasattr(network, "save_pretrained"):
+            config = network.config
+            if own := getattr(config, "pretrained_cfg", None):
+                config.pretrained_cfg = {**own, **timm_settings(model.input_size, model.mean, model.std)}
             with no_hub_noise():
                 network.save_pretrained(folder)
-                if network.config.model_type != "timm_wrapper":  # that one keeps its processing in config.json
-                    (model.extra.get("processor") or processor_for(model)).save_pretrained(folder)
+                if config.model_type != "timm_wrapper":  # that one keeps its processing in config.json
+                    processor_for(model).save_pretrained(folder)
             _readable(folder)
             return
         save_tensors(model.network, str(folder / WEIGHTS_FILE))

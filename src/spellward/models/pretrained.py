@@ -13,15 +13,14 @@ from torch import nn
 
 from spellward.errors import ArtifactError, ModelError
 from spellward.models.grouping import EXTRA
-from spellward.models.inspection import INDEX_FILE, MAX_SIDE, WEIGHTS_FILE, is_normalisation
+from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
 from spellward.models.object_networks import ObjectNetwork
+from spellward.models.processing import IMAGENET_MEAN, IMAGENET_STD, check_channel_order, named_side, normalisation
 from spellward.models.segmentation import SEGMENTATION, SegmentationModel
 from spellward.models.vision import CLASSIFICATION, VisionModel, head_of
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 _MISSING_SHARE = 0.1
 _ALIGNMENT = 64  # bytes, of PyTorch's own allocator
 _SEGMENTERS = "ForSemanticSegmentation"
@@ -49,15 +48,13 @@ def vision_model(network: Any, spec: str, input_size: int, processor: Any = None
     """Wraps a transformers classifier or segmenter; classes, and whether it tells instances, come from its config."""
     labels = network.config.id2label
     outputs = tuple(str(labels[index]) for index in range(len(labels)))
-    settings = getattr(network.config, "pretrained_cfg", None) or {}
-    mean, std = _normalisation(settings, processor)
-    extra = {"processor": processor}
+    mean, std = normalisation(network.config, processor)
     if network.config.model_type in MODEL_TYPES:
         queries = ObjectQueries if getattr(network.config, _TASK, None) == INSTANCES else ClassQueries
-        return segmentation_model(queries(network), spec, outputs, input_size, mean, std, extra)
+        return segmentation_model(queries(network), spec, outputs, input_size, mean, std)
     if type(network).__name__.endswith(_SEGMENTERS):
-        return segmentation_model(network, spec, outputs, input_size, mean, std, extra)
-    return VisionModel(network, spec, outputs, input_size, mean, std, head_of(network, len(outputs)), extra)
+        return segmentation_model(network, spec, outputs, input_size, mean, std)
+    return VisionModel(network, spec, outputs, input_size, mean, std, head_of(network, len(outputs)))
 
 
 def segmentation_model(
@@ -67,15 +64,14 @@ def segmentation_model(
     input_size: int,
     mean: Any = IMAGENET_MEAN,
     std: Any = IMAGENET_STD,
-    extra: dict[str, Any] | None = None,
 ) -> SegmentationModel:
     """Wraps a segmentation network by the names of its outputs: an `InstanceModel` where they are an instance's."""
     head = head_of(network, len(outputs))
     if isinstance(network, ObjectNetwork):
-        return InstanceModel(network, spec, outputs, input_size, mean, std, head, extra or {})
+        return InstanceModel(network, spec, outputs, input_size, mean, std, head)
     if tells_instances(outputs):
-        return InstanceModel(network, spec, outputs[: -len(EXTRA)], input_size, mean, std, head, extra or {})
-    return SegmentationModel(network, spec, outputs, input_size, mean, std, head, extra or {})
+        return InstanceModel(network, spec, outputs[: -len(EXTRA)], input_size, mean, std, head)
+    return SegmentationModel(network, spec, outputs, input_size, mean, std, head)
 
 
 def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, task: str | None) -> VisionModel:
@@ -86,7 +82,7 @@ def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, 
         classes, random, task: See `load_checkpoint`.
 
     Raises:
-        ModelError: If it is no network for the task, or needs code of its own.
+        ModelError: If it is no network for the task, or needs code of its own or its colours swapped.
         ArtifactError: If its weights are not all there, or are foreign.
     """
     from transformers import (
@@ -138,7 +134,9 @@ def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, 
             processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError):
             processor = None
-    return vision_model(_aligned(network.float()), source, _input_size(network.config, processor), processor)
+    if not random:
+        check_channel_order(source, processor)
+    return vision_model(_aligned(network.float()), source, named_side(network.config, processor), processor)
 
 
 def _aligned(network: nn.Module) -> nn.Module:
@@ -181,56 +179,3 @@ def _fresh_head(network: nn.Module, classes: int) -> None:
 def _head_in(network: Any, classes: int) -> str:
     """`head_of` a transformers network, which a mask transformer calls `class_predictor`: it has one output more."""
     return CLASS_PREDICTOR if network.config.model_type in MODEL_TYPES else head_of(network, classes)
-
-
-def _input_size(config: Any, processor: Any) -> int:
-    """The side of its images that a checkpoint names.
-
-    Raises:
-        ArtifactError: If no image could have it; whatever is asked about would be enlarged to it.
-    """
-    size = _named_size(config, processor)
-    if not 1 <= size <= MAX_SIDE:
-        raise ArtifactError(f"The model says that it sees images of {size} px; it is broken or hostile. Get it again.")
-    return size
-
-
-def _normalisation(settings: dict[str, Any], processor: Any) -> tuple[Any, Any]:
-    """Per-channel mean and deviation that a checkpoint names; one number stands for all three channels.
-
-    Raises:
-        ArtifactError: If pixels cannot be normalised so.
-    """
-    mean = settings.get("mean") or getattr(processor, "image_mean", None) or IMAGENET_MEAN
-    std = settings.get("std") or getattr(processor, "image_std", None) or IMAGENET_STD
-    mean, std = ((one,) * 3 if isinstance(one, (int, float)) else one for one in (mean, std))
-    if not is_normalisation(mean, std):
-        raise ArtifactError(
-            f"The model says that its images are normalised by mean {mean} and deviation {std}; it is broken or "
-            "hostile, or does not see in colour."
-        )
-    return tuple(mean), tuple(std)
-
-
-def _named_size(config: Any, processor: Any) -> int:
-    settings = getattr(config, "pretrained_cfg", None) or {}
-    if settings.get("input_size"):
-        return int(settings["input_size"][-1])
-    size = getattr(processor, "crop_size", None) or getattr(processor, "size", None)
-    for name in ("height", "shortest_edge"):
-        if size is not None and name in size:
-            return int(size[name])
-    image_size = getattr(config, "image_size", 224)
-    return int(image_size if isinstance(image_size, int) else image_size[-1])
-
-
-def processor_for(model: VisionModel) -> Any:
-    """An image processor that repeats `VisionModel.preprocess` in plain transformers."""
-    from PIL.Image import Resampling
-    from transformers import Mask2FormerImageProcessor, SegformerImageProcessor, ViTImageProcessor
-
-    size = {"height": model.input_size, "width": model.input_size}
-    kind: Any = ViTImageProcessor if model.task == CLASSIFICATION else SegformerImageProcessor
-    if isinstance(model.network, (ClassQueries, ObjectQueries)):
-        kind = Mask2FormerImageProcessor
-    return kind(size=size, image_mean=list(model.mean), image_std=list(model.std), resample=Resampling.BICUBIC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,21 +18,22 @@ from spellward.models.checkpoint import load_checkpoint
 from spellward.models.instances import INSTANCES, output_names
 from spellward.models.mask_rcnn import MaskRCNN
 from spellward.models.object_networks import ObjectNetwork
-from spellward.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, segmentation_model, vision_model
+from spellward.models.pretrained import segmentation_model, vision_model
+from spellward.models.processing import IMAGENET_MEAN, IMAGENET_STD, timm_settings
 from spellward.models.segmenters import SEGMENTERS
 from spellward.models.timm_names import pretrained_timm, timm_architecture
 from spellward.models.vision import CLASSIFICATION, VisionModel, head_of
 
-BUNDLED, PRIVATE = "bundled", "a private model"
+BUNDLED, PRIVATE, RANDOM = "bundled", "a private model", "random weights"
 _HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 
 
 def public_name(spec: Any) -> str:
     """What a model spec is called where others read it: a folder of the owner's, or a module, is not named."""
-    name, _, _ = str(spec).partition("?")
+    name, _, option = str(spec).partition("?")
     listed = name == BUNDLED or name.startswith(("timm/", "torchvision/"))
     known = isinstance(spec, str) and (listed or (_HUB_ID.fullmatch(name) is not None and not Path(name).exists()))
-    return str(spec) if known else PRIVATE
+    return str(spec) if known else RANDOM if option == "random" else PRIVATE
 
 
 def load_model(
@@ -45,7 +47,8 @@ def load_model(
 
     Args:
         spec: "bundled" (EfficientNet-Lite0, ImageNet), "timm/NAME", "torchvision/NAME", a Hub id or local checkpoint
-            folder, or a module that gives logits. "?random" at the end leaves out the pretrained weights.
+            folder, or a module that gives logits, of which a copy is taken. "?random" at the end leaves out the
+            pretrained weights.
         classes: Names of the classes; for segmentation the first one is the background.
         input_size: Side of the images it will see; the model's own if not given.
         seed: Of the fresh head.
@@ -59,6 +62,7 @@ def load_model(
         raise ModelError(f"A classifier needs at least two classes; got {len(classes)}.")
     torch.manual_seed(seed)
     if isinstance(spec, nn.Module):
+        spec = copy.deepcopy(spec)  # the caller's own is not trained, and still is the public base
         size = input_size or 224
         if task != CLASSIFICATION:
             return _from_module(spec, classes, size, task)
@@ -111,22 +115,12 @@ def _timm_wrapper(architecture: str, classes: Sequence[str], size: int, mean: An
     from transformers import TimmWrapperConfig, TimmWrapperForImageClassification
 
     labels = dict(enumerate(classes))
-    # crop_pct 1 and "squash" keep the whole image, as `data.prepare` does.
-    preprocessing = {
-        "architecture": architecture.split(".")[0],
-        "input_size": [3, size, size],
-        "interpolation": "bicubic",
-        "crop_pct": 1.0,
-        "crop_mode": "squash",
-        "mean": list(mean),
-        "std": list(std),
-    }
     # As a dict, since the config takes any field but some versions of its type hints do not say so.
     fields: dict[str, Any] = {
         "architecture": architecture.split(".")[0],
         "id2label": labels,
         "label2id": {name: index for index, name in labels.items()},
-        "pretrained_cfg": preprocessing,
+        "pretrained_cfg": {"architecture": architecture.split(".")[0], **timm_settings(size, mean, std)},
         "model_args": _sized(architecture, size) or None,
     }
     config = TimmWrapperConfig(**fields)
@@ -182,11 +176,7 @@ def _from_transformers(
     name: str, classes: Sequence[str], input_size: int | None, random: bool, task: str
 ) -> VisionModel:
     model = load_checkpoint(name, classes=tuple(classes), random=random, task=task)
-    if input_size is not None and input_size != model.input_size:
-        model.input_size = input_size
-        processor = model.extra.get("processor")
-        if processor is not None and hasattr(processor, "size"):
-            processor.size = {"height": input_size, "width": input_size}
+    model.input_size = input_size or model.input_size
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +33,6 @@ class VisionModel:
         input_size: S, in pixels.
         mean, std: Per-channel normalisation of pixels in [0, 1].
         head: Name of the classification head, whose parameters learn faster.
-        extra: What `save` needs besides (the Hugging Face image processor, for one).
     """
 
     network: nn.Module
@@ -43,7 +42,6 @@ class VisionModel:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     head: str
-    extra: dict[str, Any] = field(default_factory=dict)
     task: ClassVar[str] = CLASSIFICATION
 
     @property
@@ -101,7 +99,7 @@ class VisionModel:
 
     def copy(self) -> Self:
         """An independent copy."""
-        return replace(self, network=copy.deepcopy(self.network), extra=dict(self.extra))
+        return replace(self, network=copy.deepcopy(self.network))
 
 
 def logits_of(model: VisionModel, table: ImageTable, batch_size: int = 256, precision: str = "fp32") -> np.ndarray:
