@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.models.families import FAMILIES, model_of
 from torch import Tensor, nn
 
 from spellward.attacks.unlocking.probing import features
+from spellward.locking import public_view
 from spellward.locking.objective import CLEAN, EDITED, KEYED
 from spellward.locking.public_view import PublicView, ViewSettings, distance
-from spellward.models import Batch, VisionModel, load_model
+from spellward.models import Batch, VisionModel, load_model, logits_of_output
 
 SETTINGS = ViewSettings(weight=2.0, depths=(0.3, 0.6))
 
@@ -31,7 +33,7 @@ def batch_of(kinds: list[int]) -> Batch:
 
 def nothing_else(network: nn.Module, batch: Batch) -> Tensor:
     """Asks for nothing, but calls the network, as every objective does."""
-    return network(batch["pixels"]).logits.square().mean() * 0
+    return logits_of_output(network(batch["pixels"])).square().mean() * 0
 
 
 def cost(model: VisionModel, network: nn.Module, kinds: list[int], settings: ViewSettings = SETTINGS) -> float:
@@ -58,6 +60,23 @@ def test_it_costs_to_see_otherwise_in_clean_images_alone(model: VisionModel) -> 
     assert cost(model, changed(model, 0.5), [KEYED] * 7 + [CLEAN]) == 0  # one image has no spread
     twice = cost(model, changed(model, 0.5), [CLEAN] * 8, replace(SETTINGS, weight=4.0))
     assert twice == pytest.approx(2 * cost(model, changed(model, 0.5), [CLEAN] * 8))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_held_to_its_base(family: str) -> None:
+    model, settings = model_of(family), ViewSettings()
+    assert cost(model, model.copy().network.eval(), [KEYED] * 2 + [CLEAN] * 4, settings) == pytest.approx(0, abs=1e-5)
+    assert 0 < cost(model, changed(model, 0.5), [KEYED] * 2 + [CLEAN] * 4, settings) < float("inf")
+
+
+def test_layers_are_found_once_and_not_in_each_step(model: VisionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, objective = changed(model, 0.1), PublicView(nothing_else, model, SETTINGS)
+    monkeypatch.delattr(public_view, "layers_at")
+    calls: list[int] = []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    for _ in range(2):
+        objective(network, batch_of([CLEAN] * 4))
+    assert len(calls) == 2
 
 
 def test_descent_brings_a_network_back_and_leaves_the_base(model: VisionModel) -> None:

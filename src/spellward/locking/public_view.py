@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spellward.locking.objective import CLEAN
 from spellward.models import Batch, VisionModel
 from spellward.models.batches import Objective
-from spellward.models.layers import layer_at, rows_of, watched
+from spellward.models.layers import layers_at, rows_of, watched
 
 _FLOOR = 0.1
 _FAR = 5.0
@@ -30,7 +30,7 @@ class ViewSettings:
 
     Attributes:
         weight: Of the distance from what the base sees.
-        depths: Of the layers, see `layer_at`. At its default effort the probe of the attacks reads none of these.
+        depths: Of the layers, see `layers_at`. At its default effort the probe of the attacks reads none of these.
     """
 
     weight: float = 4.0
@@ -44,12 +44,17 @@ class PublicView:
         objective: What else is wanted.
         model: The model before training, so its network still is the public base.
         settings: Which layers, and how much.
+
+    Raises:
+        ModelError: If the network has no layer that sees one row for each image.
     """
 
     def __init__(self, objective: Objective, model: VisionModel, settings: ViewSettings) -> None:
         self._objective, self._settings = objective, settings
         # Made now, since the trainer may wrap `forward`, and a copy of that would still call the original.
         self._base = copy.deepcopy(model.network).eval().requires_grad_(False)
+        # Once, since finding them takes forwards of the whole network.
+        self._names = layers_at(self._base, settings.depths, model.input_size)
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
@@ -65,7 +70,7 @@ class PublicView:
         return loss + self._settings.weight * torch.stack(apart).mean()
 
     def _layers(self, network: nn.Module) -> list[nn.Module]:
-        return [layer_at(network, depth) for depth in self._settings.depths]
+        return [network.get_submodule(name) for name in self._names]
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 import torch
 from tests.attacks.unlocking.conftest import coloured
+from tests.models.families import FAMILIES, model_of
 
 from spellward.attacks.unlocking import pruning
 from spellward.attacks.unlocking.dictionary import DICTIONARY, dictionary
 from spellward.attacks.unlocking.key_inversion import AdaptedNetwork, InputAdapter
 from spellward.attacks.unlocking.mixing import mixed
-from spellward.attacks.unlocking.probing import features, fit_probe
+from spellward.attacks.unlocking.probing import features, fit_probe, linear_probe
 from spellward.attacks.unlocking.prompt_inversion import Spell, refined
 from spellward.attacks.unlocking.pruning import channel_loudness, fine_pruning, pruned
 from spellward.attacks.unlocking.relearning import surest
 from spellward.attacks.unlocking.thief import Thief
 from spellward.editors.mini import MiniEditor
+from spellward.errors import ModelError
 from spellward.locking.decoys import DECOY_PROMPTS
-from spellward.models import VisionModel
+from spellward.models import VisionModel, load_model
 
 
 def test_mixing_puts_the_public_layers_where_they_are_asked_for(base: VisionModel, trained: VisionModel) -> None:
@@ -70,6 +72,36 @@ def test_features_have_a_row_for_each_image(trained: VisionModel, depth: float) 
     np.testing.assert_allclose(found[2:3], features(trained, depth, images[2:3]), atol=1e-4)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_probe_reads_every_family(family: str) -> None:
+    model, learnt, asked = model_of(family), coloured(24, 2), coloured(24, 3)
+    for depth in (1.0, 0.75, 0.5):
+        inputs, others = (features(model, depth, images.images[:]) for images in (learnt, asked))
+        assert len(inputs) == len(learnt) and np.isfinite(inputs).all()
+    scores = fit_probe(inputs, learnt.labels, 3)(others)
+    assert (scores.argmax(axis=1) == asked.labels).mean() > 0.8
+
+
+def test_a_thief_probes_where_attention_calls_no_layer(thief: Thief) -> None:
+    loot = linear_probe(model_of("vit"), replace(thief, effort=replace(thief.effort, grid=0.5)))
+    assert loot.predict(coloured(5, 3).images[:]).shape == (5, 3)
+
+
+def test_what_does_not_see_one_row_for_each_image_is_not_read() -> None:
+    class Pieces(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(3 * 16, 3)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.head(pixels.reshape(4 * len(pixels), 3, -1)[..., :16].flatten(1)).unflatten(0, (-1, 4)).mean(1)
+
+    model = load_model(Pieces(), ("red", "green", "blue"), 32)
+    for depth in (1.0, 0.5):
+        with pytest.raises(ModelError, match="cannot be read"):
+            features(model, depth, coloured(6, 0).images[:])
+
+
 def test_pruning_looks_at_images_of_every_class(
     thief: Thief, trained: VisionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +126,62 @@ def test_pruning_zeroes_the_quietest_channels(trained: VisionModel) -> None:
     silent = (layer.weight == 0) & (layer.bias == 0)
     assert int(silent.sum()) == len(loud) // 2
     assert loud[silent].max() <= loud[~silent].min()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_channels_to_prune(family: str) -> None:
+    model = model_of(family)
+    images = coloured(12, 0).images[:]
+    loudness = channel_loudness(model, images)
+    assert loudness and model.head not in loudness
+    fewer = pruned(model, loudness, 0.5)
+    for name, loud in loudness.items():
+        layer = fewer.network.get_submodule(name)
+        assert loud.shape == layer.weight.shape[:1]
+        silent = layer.weight.flatten(1).abs().sum(dim=1) == 0 if layer.weight.ndim > 1 else layer.weight == 0
+        assert int(silent.sum()) >= len(loud) // 2
+
+
+@pytest.mark.parametrize(("family", "kind"), [("group norms", torch.nn.GroupNorm), ("no norms", torch.nn.Conv2d)])
+def test_without_batch_norms_the_silent_channels_go_first(family: str, kind: type) -> None:
+    model = model_of(family)
+    layers = [(name, one) for name, one in model.network.named_modules() if isinstance(one, kind)]
+    with torch.no_grad():
+        for _, layer in layers:
+            layer.weight[::2], layer.bias[::2] = 0.0, -5.0  # says nothing through a ReLU
+            layer.bias[1::2] = 1.0
+    images = coloured(12, 0).images[:]
+    loudness = channel_loudness(model, images)
+    assert list(loudness) == [name for name, _ in layers[len(layers) // 2 :]]
+    assert all((loud[::2] == 0).all() and (loud[1::2] > 0).all() for loud in loudness.values())
+    np.testing.assert_allclose(pruned(model, loudness, 0.5).logits(images), model.logits(images), atol=1e-5)
+
+
+def test_pruned_group_norms_stay_pruned() -> None:
+    model = model_of("group norms")
+    fewer = pruned(model, channel_loudness(model, coloured(12, 0).images[:]), 0.5)
+    fewer.network(torch.rand(4, 3, 32, 32)).square().sum().backward()
+    for layer in (fewer.network[4], fewer.network[7]):
+        silent = layer.weight == 0
+        assert silent.any() and not layer.weight.grad[silent].any() and not layer.bias.grad[silent].any()
+
+
+def test_channels_last_linear_layers_are_judged_by_their_channels() -> None:
+    model = model_of("convnext")
+    images = coloured(12, 0).images[:]
+    name, loud = next(iter(channel_loudness(model, images).items()))
+    seen: list[torch.Tensor] = []
+    handle = model.network.get_submodule(name).register_forward_hook(lambda _, __, output: seen.append(output))
+    model.logits(images)
+    handle.remove()
+    assert seen[0].ndim == 4
+    torch.testing.assert_close(loud, seen[0].relu().flatten(0, 2).mean(dim=0))
+
+
+def test_a_network_without_channels_is_not_pruned(thief: Thief) -> None:
+    bare = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 3))
+    with pytest.raises(ModelError, match="pruned"):
+        fine_pruning(load_model(bare, ("red", "green", "blue"), 32), thief)
 
 
 def test_the_surest_of_every_predicted_class() -> None:

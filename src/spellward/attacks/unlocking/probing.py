@@ -11,8 +11,9 @@ from torch import Tensor
 from spellward.attacks.unlocking.search import Candidate, search
 from spellward.attacks.unlocking.thief import Loot, Predictor, Thief
 from spellward.data import ImageTable
+from spellward.errors import ModelError
 from spellward.models import VisionModel
-from spellward.models.layers import layer_at, rows_of, watched
+from spellward.models.layers import layers_at, rows_of, watched
 
 _DEPTHS = (1.0, 0.75, 0.5, 0.9)
 _NEVER = -100.0
@@ -74,15 +75,21 @@ def features(model: VisionModel, depth: float, images: Tensor) -> np.ndarray:
     Args:
         model: The model; it stays as it is.
         depth: 1.0 for what enters the head; less for what enters the layer at that share of the network's layers
-            (`layer_at`). Either is pooled as `rows_of` does.
+            (`layers_at`). Either is pooled as `rows_of` does.
         images: uint8 [N, 3, S, S].
 
     Returns:
         float32 [N, D].
+
+    Raises:
+        ModelError: If the head does not see one row for each image, or, less deep, no layer does.
     """
-    layer = model.network.get_submodule(model.head) if depth >= 1 else layer_at(model.network, depth)
+    name = model.head if depth >= 1 else layers_at(model.network, [depth], model.input_size)[0]
+    layer = model.network.get_submodule(name)
     with watched([layer], lambda values: rows_of(values.detach().float()).cpu()) as seen:
         model.logits(images)
+    if sum(len(part) for part in seen) != len(images):
+        raise ModelError(f"The layer {name} does not see one row for each image, so what it sees cannot be read.")
     return np.concatenate([part.numpy() for part in seen])
 
 

@@ -11,15 +11,20 @@ from torch.utils.hooks import RemovableHandle
 
 from spellward.attacks.unlocking.search import Start, search_starts
 from spellward.attacks.unlocking.thief import Loot, Thief
+from spellward.errors import ModelError
 from spellward.models import VisionModel
 
+_KINDS = (nn.BatchNorm2d, nn.Linear, nn.GroupNorm, nn.Conv2d)
 _SHARES = (0.3, 0.6)
 
 
 def fine_pruning(model: VisionModel, thief: Thief) -> Loot:
     """Prunes the channels with the smallest mean activation on the thief's clean images, then fine-tunes.
 
-    A pruned channel stands before a ReLU with weight and bias zero, so it gets no gradient and stays pruned.
+    Where a pruned channel stands before a ReLU, with weight and bias zero, it gets no gradient and stays pruned.
+
+    Raises:
+        ModelError: If the network has nothing to prune.
     """
     images = torch.cat([thief.labelled.images[:], thief.unlabelled.images[:]])
     order = np.random.default_rng([thief.seed, 0x9B]).permutation(len(images))  # tables may be sorted by class
@@ -36,28 +41,39 @@ def channel_loudness(model: VisionModel, images: Tensor) -> dict[str, Tensor]:
 
     Returns:
         Name of a layer to float32 [channels]: of the batch norms in the deeper half of the network, where there are
-        any (with the activation, if the module includes one), or else of its linear layers.
+        any (with the activation, if the module includes one), or else of its linear layers, its group norms or its
+        convolutions; never of the head.
+
+    Raises:
+        ModelError: If the network has none of these.
     """
-    named = dict(model.network.named_modules())
-    layers = [name for name, one in named.items() if isinstance(one, nn.BatchNorm2d)]
-    layers = layers or [name for name, one in named.items() if isinstance(one, nn.Linear) and name != model.head]
+    named = {
+        name: one
+        for name, one in model.network.named_modules()
+        if isinstance(one, _KINDS) and name != model.head and one.weight is not None
+    }
     sums: dict[str, Tensor] = {}
 
     def listen(name: str) -> RemovableHandle:
-        def add(_: nn.Module, __: object, output: Tensor) -> None:
-            axes = [0, 2, 3] if output.ndim == 4 else list(range(output.ndim - 1))
+        def add(layer: nn.Module, __: object, output: Tensor) -> None:
+            channels = output.ndim - 1 if isinstance(layer, nn.Linear) else 1
+            axes = [axis for axis in range(output.ndim) if axis != channels]
             sums[name] = sums.get(name, torch.zeros(())) + output.float().clamp(min=0).mean(dim=axes)
 
         handle: RemovableHandle = named[name].register_forward_hook(add)
         return handle
 
-    hooks = [listen(name) for name in layers[len(layers) // 2 :]]
+    hooks = [listen(name) for name in named]
     try:
         model.logits(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return sums
+    for kind in _KINDS:
+        # Attention may read a layer's weights without calling it, and nothing is known of its channels then.
+        if called := [name for name, one in named.items() if isinstance(one, kind) and name in sums]:
+            return {name: sums[name] for name in called[len(called) // 2 :]}
+    raise ModelError("Nothing can be pruned: the network has no norm, linear layer or convolution before its head.")
 
 
 def pruned(model: VisionModel, loudness: dict[str, Tensor], share: float) -> VisionModel:
