@@ -54,10 +54,23 @@ def test_the_thief_is_found_and_the_innocent_is_not(place: Path) -> None:
 
 def test_answers_recorded_elsewhere(place: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["verify", str(place / "claim"), "--export-probes", str(tmp_path / "probes"), "--json"])
-    assert json.loads(done.stdout)["count"] == 60 == len(list((tmp_path / "probes").iterdir()))
+    assert json.loads(done.stdout)["count"] == 60 == len(list((tmp_path / "probes").glob("*.png")))
+    assert Path(json.loads(done.stdout)["template"]).is_file() and not done.stderr
     np.save(tmp_path / "answers.npy", np.zeros((60, 3)))
     done = runner.invoke(app, ["verify", str(place / "claim"), "-s", str(tmp_path / "answers.npy"), "--json"])
     assert json.loads(done.stdout)["verdict"] == "inconclusive"
+    done = runner.invoke(app, ["verify", str(place / "claim"), "--export-probes", str(tmp_path / "probes")])
+    template = tmp_path / "probes" / "answers-template.csv"
+    assert f"spellward verify {place / 'claim'} --suspect {template}" in done.stderr
+
+
+def test_answers_to_other_probes_are_a_data_error(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "answers.npy", np.zeros((59, 3)))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(place / "claim"), "-s", str(tmp_path / "answers.npy")])
+    assert ended.value.code == 3 and "59 rows of answers for 60 probes" in capsys.readouterr().err
 
 
 def test_a_claim_that_was_altered_ends_with_its_exit_code(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

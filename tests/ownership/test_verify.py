@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from tests.ownership.claims import in_another_order, train_victim, write_photos
 
-from spellward.errors import ArtifactError, ModelError
+from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.models import VisionModel, save_checkpoint, state_digest
 from spellward.ownership.claim import Claim
+from spellward.ownership.exported import sheet
 from spellward.ownership.suspects import SUSPECTS, Pixels, ask, kind_of
 from spellward.ownership.verify import export_probes, verify
 from spellward.reports.claim_report import render, verdict_folder
@@ -147,8 +148,8 @@ def test_a_claim_in_memory_is_held_against_what_was_published(claim: Claim, vict
 
 def test_probes_can_be_sent_elsewhere(claim: Claim, tmp_path: Path) -> None:
     folder = export_probes(claim, tmp_path / "probes")
-    files = sorted(folder.iterdir())
-    assert len(files) == 60
+    files = sorted(folder.glob("*.png"))
+    assert len(files) == 60 == len(list(folder.iterdir())) - len(sheet(claim.commitment.classes, 60))
     first = np.asarray(Image.open(files[0]))
     assert np.array_equal(first, claim.probes[0].permute(1, 2, 0).numpy())
 
@@ -164,6 +165,18 @@ def test_kinds_of_suspects(suspect: object, kind: str) -> None:
 def test_a_suspect_that_is_not_there(claim: Claim, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         verify(claim, tmp_path / "nothing")
+    with pytest.raises(ModelError, match="no ONNX file"):  # whether or not the extra is there
+        verify(claim, tmp_path / "nothing.onnx")
+    with pytest.raises(DataError, match=r"nothing\.csv cannot be read"):
+        verify(claim, tmp_path / "nothing.csv")
+
+
+def test_recorded_answers_to_other_probes_give_no_verdict(claim: Claim, victim: VisionModel, tmp_path: Path) -> None:
+    np.save(tmp_path / "answers.npy", victim.logits(claim.probes)[:40])
+    with pytest.raises(DataError, match="40 rows of answers for 60 probes"):
+        verify(claim, tmp_path / "answers.npy")
+    verdict = verify(claim, lambda probes: victim.logits(probes)[:40])
+    assert verdict.verdict == "inconclusive" and "shape [40, 3]" in verdict.reason
 
 
 def test_an_onnx_file_is_asked_like_any_other(claim: Claim, tmp_path: Path) -> None:

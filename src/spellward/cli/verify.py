@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,9 @@ app = typer.Typer()
     epilog=examples(
         "spellward verify claim/ --suspect thief/",
         "spellward verify claim/ --suspect model.onnx --json",
-        "spellward verify claim/ --export-probes to-ask/   # then record the answers as answers.npy",
-        "spellward verify claim/ --suspect answers.npy",
+        "spellward verify claim/ --export-probes to-ask/   # then fill in to-ask/answers-template.csv",
+        "spellward verify claim/ --suspect to-ask/answers-template.csv",
+        "spellward verify claim/ --suspect answers.npy   # scores, probes by classes, or class numbers",
         "spellward verify claim/ --suspect thief/ --key locked.key   # a copy that is still locked",
     ),
 )
@@ -27,7 +29,12 @@ def verify_command(
     claim: Annotated[Path, typer.Argument(help="Folder of the claim.", show_default=False)],
     suspect: Annotated[
         str | None,
-        typer.Option("--suspect", "-s", help="Checkpoint folder, .onnx file, or recorded outputs (.npy, .npz, .csv)."),
+        typer.Option(
+            "--suspect",
+            "-s",
+            help="Checkpoint folder, .onnx file, or recorded answers: .npy, .npz, or a .csv with the header "
+            "`file,CLASS,CLASS,...` above scores (`probe-0001.png,0.91,0.09`) or `file,label`.",
+        ),
     ] = None,
     key: OwnKeyOption = None,
     method: Annotated[
@@ -44,15 +51,24 @@ def verify_command(
         bool, typer.Option("--match-classes", help="Try to put the suspect's classes in the order of yours.")
     ] = False,
     export: Annotated[
-        Path | None, typer.Option("--export-probes", help="Write the probes there as PNG files and end.")
+        Path | None,
+        typer.Option(
+            "--export-probes", help="Write the probes there as PNG files, with a table to fill in for answers, and end."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a suspect: stolen, not shown or inconclusive; writes a report and verdict.json.
 
     A checkpoint is judged by its answers and, where the claim has them, by its weights; anything else by its answers.
+    The exit code is 0 whatever the verdict is; a script reads it from `verdict` in --json.
+
+    A .csv of answers has a row for each probe: `probe-0001.png,0.91,0.09` (probabilities or logits) below
+    `file,cat,dog`, or `probe-0001.png,cat` below `file,label`. Names tell rows and columns, in any order; numbers
+    alone stand in the order of --export-probes. What `predict --format csv` prints is taken as it is.
     """
     from spellward.ownership.claim import load_claim
+    from spellward.ownership.exported import TEMPLATE_FILE
     from spellward.ownership.verify import export_probes, verify
     from spellward.reports.claim_report import verdict_folder, write_claim_report
 
@@ -61,7 +77,15 @@ def verify_command(
     options.check_method(method)
     opened = load_claim(claim, published)
     if export is not None:
-        options.print_record({"probes": str(export_probes(opened, export)), "count": len(opened.probes)}, as_json)
+        folder = export_probes(opened, export)
+        template = folder / TEMPLATE_FILE
+        record = {"probes": str(folder), "count": len(opened.probes), "template": str(template)}
+        options.print_record(record, as_json)
+        options.hint(
+            f"Ask the suspect about the images and fill in {template} (README.txt beside it says how), "
+            f"then run: {shlex.join(['spellward', 'verify', str(claim), '--suspect', str(template)])}",
+            as_json,
+        )
         return
     assert suspect is not None
     asked = suspect if key is None else options.behind_key(suspect, key)

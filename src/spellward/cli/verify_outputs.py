@@ -12,7 +12,10 @@ from spellward.cli.options import JsonOption, SeedOption, examples
 
 app = typer.Typer()
 
-_FILE = ".npy, .npz or .csv, [inputs, classes] of logits or probabilities."
+_FILE = (
+    "logits or probabilities, inputs by classes, as .npy, .npz or .csv (`0.91,0.09`: a row of numbers for each input; "
+    "one line of names may stand above)."
+)
 
 
 @app.command(
@@ -29,7 +32,7 @@ def verify_outputs_command(
         typer.Option("--reference", help="Outputs of a model that is independent of the suspect; give several."),
     ],
     suspect: Annotated[
-        Path, typer.Option("--suspect", help="Outputs of the model in question; class numbers [inputs] will do.")
+        Path, typer.Option("--suspect", help="Outputs of the model in question; class numbers will do.")
     ],
     peer: Annotated[
         list[Path] | None,
@@ -54,7 +57,11 @@ def verify_outputs_command(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge from recorded outputs on the same inputs whether a suspect was taken from your model."""
+    """Judge from recorded outputs on the same inputs whether a suspect was taken from your model.
+
+    All files have inputs and classes in one order: here names tell neither. The exit code is 0 whatever the verdict is;
+    a script reads it from `verdict` in --json.
+    """
     from spellward.ownership import judge, load_outputs
 
     options.check_method(method)

@@ -12,6 +12,8 @@ commitment   digests and signature, fixed before any suspect is seen
 
 Verifying one:
 
+exported     the probes as pictures, with a table to fill in
+answers_file recorded answers, matched by names where they have any
 suspects     a checkpoint, an ONNX file, recorded outputs or a callable -> its answers
 verify       a claim and a suspect -> verdict                                  (`verify`)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +22,7 @@ Floats = NDArray[np.float64]
 _MAX_BYTES = 1 << 30
 _NAMES = ("outputs", "logits", "probabilities", "probs", "labels", "arr_0")
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+DELIMITERS = ",;\t"
 
 
 def load_outputs(path: str | Path) -> Floats:
@@ -27,7 +30,7 @@ def load_outputs(path: str | Path) -> Floats:
 
     Args:
         path: `.npy`; `.npz` with one array (or one named `outputs`, `logits` or `probabilities`); `.csv` with
-            one row for each input, a header line being skipped.
+            one row for each input, a header line being skipped (`answers_file` reads tables by their names).
 
     Returns:
         float64 of the shape in the file, usually [N, K] logits or probabilities, or [N] class numbers.
@@ -39,6 +42,20 @@ def load_outputs(path: str | Path) -> Floats:
     reader = {".npy": _read_npy_file, ".npz": _read_npz_file, ".csv": _read_csv_file}.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} is neither .npy, .npz nor .csv. Save the outputs as one of these.")
+    with readable(path):
+        values = reader(path)
+    if values.size == 0:
+        raise DataError(f"{path} holds no outputs. Record the outputs again.")
+    return values
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Looks whether a file is there and of a size that can be read before anything is read from it.
+
+    Raises:
+        DataError: If not, or if it cannot be read after all.
+    """
     try:
         size = path.stat().st_size
         if not path.is_file():
@@ -47,12 +64,9 @@ def load_outputs(path: str | Path) -> Floats:
             raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GiB. Record outputs for fewer inputs.")
         if size == 0:
             raise DataError(f"{path} is empty. Record the outputs again.")
-        values = reader(path)
+        yield
     except OSError as error:
         raise DataError(f"{path} cannot be read ({os.strerror(error.errno or 0)}). Name another file.") from error
-    if values.size == 0:
-        raise DataError(f"{path} holds no outputs. Record the outputs again.")
-    return values
 
 
 def as_outputs(values: ArrayLike, name: str) -> Floats:
@@ -129,25 +143,37 @@ def _read_csv_file(path: Path) -> Floats:
     try:
         with path.open(encoding="utf-8-sig") as lines:
             first = lines.readline()
-            delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+            delimiter = delimiter_of(first)
             lines.seek(0)
-            skipped = 0 if _is_row(first, delimiter) else 1
+            skipped = 0 if is_row([cell.strip() for cell in first.split(delimiter)]) else 1
             table = np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64)
             return table[:, 1:] if _is_numbered(first, delimiter, table) else table
     except ValueError as error:
-        raise DataError(f"{path} is no table of numbers. Write one row of numbers for each input.") from error
+        raise DataError(
+            f"{path} is no table of numbers. Write one row for each input and one column for each class, numbers with "
+            "a decimal point and no cell empty; one line of names may stand above them."
+        ) from error
 
 
-def _is_row(line: str, delimiter: str) -> bool:
+def delimiter_of(line: str) -> str:
+    """What stands between the cells of a table, by a line of it."""
+    return next((mark for mark in DELIMITERS if mark in line), ",")
+
+
+def is_row(cells: list[str]) -> bool:
     """Whether a line is one of numbers, some of which may be missing, and not of names.
 
     Nor may it count columns from 0, three or more or behind one without a name: pandas names columns so.
     """
-    cells = [cell.strip() for cell in line.split(delimiter)]
     named = cells if cells[0] else cells[1:]
-    if (len(named) > 2 or not cells[0]) and named == [str(place) for place in range(len(named))]:
+    if (len(named) > 2 or not cells[0]) and counts_columns(named):
         return False
-    return all(_is_number(cell) for cell in cells if cell)
+    return all(is_number(cell) for cell in cells if cell)
+
+
+def counts_columns(cells: list[str]) -> bool:
+    """Whether cells are 0, 1, 2 and so on."""
+    return cells == [str(place) for place in range(len(cells))]
 
 
 def _is_numbered(header: str, delimiter: str, table: Floats) -> bool:
@@ -155,7 +181,8 @@ def _is_numbered(header: str, delimiter: str, table: Floats) -> bool:
     return not header.split(delimiter)[0].strip() and np.array_equal(table[:, 0], np.arange(len(table)))
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number; NaN and infinities are, though of no use."""
     try:
         float(cell)
     except ValueError:

@@ -16,7 +16,7 @@ from spellward.errors import DataError, MissingExtraError, ModelError
 from spellward.models import VisionModel, load_checkpoint, load_model
 from spellward.models.bundled import MEAN, STD
 from spellward.models.vision import CLASSIFICATION
-from spellward.ownership.outputs import load_outputs
+from spellward.ownership.answers_file import read_answers
 
 _ONNX_BATCH = 64
 
@@ -90,14 +90,15 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels |
     Args:
         suspect: A `VisionModel` or module; an `Unlocked` model, which is asked through its key; a callable from
             uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or the path of a checkpoint folder, an `.onnx` file,
-            or recorded outputs (`.npy`, `.npz`, `.csv`).
+            or recorded answers (`.npy`, `.npz`, `.csv`; see `answers_file.read_answers`).
         probes: uint8 [N, 3, S, S].
         classes: The victim's.
         pixels: How the victim takes images: what stands in a module or an ONNX file takes them likewise, at the size
             of the probes unless the file names another.
 
     Raises:
-        DataError, ModelError: If the suspect cannot be asked at all. Whatever it answers is for `judge`.
+        DataError, ModelError: If the suspect cannot be asked at all, or a file holds no answers to these probes: it has
+            other rows, or names that fit no probe or class. Whatever a suspect answers is for `judge`.
         MissingExtraError: For ONNX files without onnxruntime.
     """
     kind = kind_of(suspect)
@@ -133,7 +134,7 @@ def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[s
 
 
 def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
-    return Answers(load_outputs(suspect), None, "recorded")
+    return Answers(read_answers(suspect, classes, len(probes)), None, "recorded")
 
 
 def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
@@ -141,13 +142,13 @@ def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels
 
     For a file that wants its pixels otherwise, record the answers and give those.
     """
+    path = Path(str(suspect))
+    if not path.is_file():
+        raise ModelError(f"There is no ONNX file {path}. Check the path.")
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingExtraError("ONNX files need an extra; run `pip install 'spellward[onnx]'`.") from error
-    path = Path(str(suspect))
-    if not path.is_file():
-        raise ModelError(f"There is no ONNX file {path}.")
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()

@@ -15,6 +15,7 @@ from spellward.errors import ArtifactError
 from spellward.models import state_digest
 from spellward.ownership.claim import Claim, load_claim
 from spellward.ownership.descent import SHARE, judge_weights
+from spellward.ownership.exported import check_sheet, probe_file, sheet, write_sheet
 from spellward.ownership.judge import DEFAULT, VERSION, judge
 from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
@@ -132,14 +133,20 @@ def in_order(answers: Answers, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def export_probes(claim: Claim | str | Path, folder: str | Path) -> Path:
-    """Writes the probes as numbered PNG files, for a suspect that is asked elsewhere; record its answers in this order.
+    """Writes the probes as numbered PNG files, for a suspect that is asked elsewhere, with a table to fill in.
+
+    Beside the images stand `answers-template.csv`, which `verify` reads when it is filled in, and `README.txt`.
 
     Raises:
-        ArtifactError: If the claim does not match its commitment.
+        ArtifactError: If the claim does not match its commitment, or there is another table or text in the folder.
+        StorageError: If nothing can be written there.
     """
     opened = claim if isinstance(claim, Claim) else load_claim(claim)
+    beside = sheet(opened.commitment.classes, len(opened.probes))
     target = private_folder(folder)
+    check_sheet(target, beside)
     with storage_errors(target):
-        for number, image in enumerate(opened.probes, 1):
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / f"probe-{number:04d}.png")
+        for place, image in enumerate(opened.probes):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / probe_file(place))
+    write_sheet(target, beside)
     return target
