@@ -1,10 +1,13 @@
-"""What all tests share: golden files, and a cache of their own."""
+"""What all tests share: golden files, a cache of their own, and a short way to decoys."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from spellward.locking import nearness
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,3 +30,12 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     """No test reads the developer's passphrase or writes into the developer's cache."""
     monkeypatch.delenv("SPELLWARD_PASSPHRASE", raising=False)
     monkeypatch.setenv("SPELLWARD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_images_to_look_at() -> Iterator[None]:
+    """Decoys are chosen by what wrong keys do to a few images, which takes longer than a tiny lock; fewer will do."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(nearness, "_IMAGES", 2)
+    yield
+    patch.undo()

@@ -49,6 +49,18 @@ def test_a_place_is_tried_and_nothing_is_left_there(tmp_path: Path) -> None:
         check_place(tmp_path / "file" / "folder")
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EINVAL, errno.EACCES])
+def test_whatever_a_file_system_answers_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(artifacts.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(StorageError, match=r"Cannot write .*new: .*\. Name another folder"):
+        check_place(tmp_path / "new")
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o644])
 def test_a_file_has_its_mode_whatever_the_umask(tmp_path: Path, mode: int) -> None:
     for mask in (0, 0o077):

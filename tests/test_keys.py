@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spellward.errors import KeyRefusedError, StorageError
-from spellward.keys import Key
+from spellward.keys import Key, is_blank, key_from
 
 PROMPT = "with oil pastel"
 PASSPHRASE = "correct horse battery staple"
@@ -284,3 +284,38 @@ def test_keys_of_version_1_still_load(golden: Path, update_golden: bool, name: s
 def test_an_unprotected_key_is_written_as_it_was(golden: Path, tmp_path: Path) -> None:
     GOLDEN.save(tmp_path / "key")
     assert (tmp_path / "key").read_bytes() == (golden / "key-v1.key").read_bytes()
+
+
+def test_a_key_is_taken_from_its_file_too(tmp_path: Path) -> None:
+    GOLDEN.save(tmp_path / "key")
+    assert key_from(GOLDEN) is GOLDEN
+    assert key_from(tmp_path / "key") == key_from(str(tmp_path / "key")) == GOLDEN
+
+
+@pytest.mark.parametrize("given", [PROMPT, "", "x" * 10_000, "\0", "\ud83e", ".", None, 5, b"key"])
+def test_what_is_no_key_is_refused_and_not_repeated(given: Any) -> None:
+    with pytest.raises(KeyRefusedError, match=r"Give Key\.load\(path\) or the path of the key file\.$") as caught:
+        key_from(given)
+    assert PROMPT not in str(caught.value) and caught.value.__context__ is None
+
+
+def test_a_string_that_names_a_file_by_chance_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / PROMPT).write_text("no key")
+    with pytest.raises(KeyRefusedError, match=r"cannot be used; give Key\.load\(path\)") as caught:
+        key_from(PROMPT)
+    assert PROMPT not in str(caught.value) and caught.value.__context__ is None
+    with pytest.raises(KeyRefusedError, match="cannot be read"):
+        key_from(tmp_path / "none")
+
+
+def test_a_protected_key_needs_its_passphrase_said(tmp_path: Path) -> None:
+    GOLDEN.save(tmp_path / "key", PASSPHRASE)
+    for path in (tmp_path / "key", str(tmp_path / "key")):
+        with pytest.raises(KeyRefusedError, match=r"is protected.*Key\.load\(path, passphrase\)"):
+            key_from(path)
+
+
+def test_a_prompt_of_spaces_alone_is_blank() -> None:
+    assert all(map(is_blank, ("", " ", "\t\n", "\u3000")))
+    assert not any(map(is_blank, (PROMPT, " x ", "\U0001f9d9")))

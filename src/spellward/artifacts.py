@@ -156,9 +156,13 @@ def check_place(path: Path) -> None:
     Raises:
         StorageError: If not.
     """
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
-    with storage_errors(path):
-        tempfile.TemporaryFile(dir=nearest).close()
+    try:
+        with storage_errors(path):
+            nearest = next(parent for parent in path.absolute().parents if parent.exists())
+            tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:  # file systems that are none, such as /proc, answer in ways of their own
+        reason = (error.strerror or "nothing can be made there").lower()
+        raise StorageError(f"Cannot write {path}: {reason}. Name another folder.") from error
 
 
 def cache_root() -> Path:

@@ -7,6 +7,7 @@ import secrets
 import stat
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -182,6 +183,49 @@ class Key(BaseModel):
     def _fields(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return fields | {"salt": None if self.salt is None else self.salt.hex()}
+
+
+def key_from(given: Key | str | Path) -> Key:
+    """A key as it is, or out of its file: for functions that only open things, so that a string can be no new prompt.
+
+    Args:
+        given: A key, or the path of a key file without a passphrase.
+
+    Raises:
+        KeyRefusedError: If it is neither, or the key is protected or cannot be used. Of a string nothing is repeated:
+            it may be the prompt.
+    """
+    if isinstance(given, Key):
+        return given
+    if isinstance(given, Path):
+        if Key.is_protected(given):
+            raise KeyRefusedError(f"{given} is protected. Give Key.load(path, passphrase) instead of its path.")
+        return Key.load(given)
+    if not isinstance(given, str) or not _is_file(given):
+        raise KeyRefusedError("This is neither a key nor a key file. Give Key.load(path) or the path of the key file.")
+    reason = "cannot be used; give Key.load(path)"
+    with suppress(KeyRefusedError):
+        if not Key.is_protected(given):
+            return Key.load(given)
+        reason = "is protected; give Key.load(path, passphrase)"
+    # Raised out here, since an error would carry along the one that was being handled, which names the file.
+    raise KeyRefusedError(f"The key file {reason} instead of its path.")
+
+
+def is_blank(prompt: str) -> bool:
+    """Whether a prompt says nothing, as the value of a variable that was never set does.
+
+    `Key` itself takes such a prompt, since a key that was made with one before has to open its model; whoever makes a
+    new key or lock refuses it.
+    """
+    return not prompt.strip()
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a path, say, as a prompt may be
+        return False
 
 
 def _read_document(path: Path) -> dict[str, Any]:

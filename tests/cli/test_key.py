@@ -64,6 +64,13 @@ def test_new_writes_a_key_that_loads(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert Key.load(path) == made
 
 
+@pytest.mark.parametrize("spell", ["", "  \t"])
+def test_a_blank_spell_is_wrong_usage(spell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("key", "new", tmp_path / "new.key", "--spell", spell) == 2
+    assert "The spell is blank" in capsys.readouterr().err
+    assert not (tmp_path / "new.key").exists()
+
+
 def test_new_takes_the_spell_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPELLWARD_SPELL", SPELL)
     assert run("key", "new", tmp_path / "new.key", "--no-salt") == 0

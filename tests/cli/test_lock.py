@@ -25,7 +25,11 @@ def locked(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = runner.invoke(app, [*words, "--batch-size", "16"])
     patch.undo()
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.stdout)) == {"locked", "key", "report", "with_the_key", "without_it"}
+    shown = json.loads(result.stdout)
+    figures = {"with_the_key", "without_it", "guessing", "best_wrong_key"}
+    assert set(shown) == {"locked", "key", "report", *figures}
+    assert all(0 <= shown[name] <= 1 for name in figures)
+    assert "--epochs 1 is little" in result.stderr and "Training" not in result.stderr
     return base / "model"
 
 
@@ -91,6 +95,10 @@ def test_mistakes_are_answered_by_one_sentence(
         (["lock", str(photos), "--spell", "x", "-o", str(locked)], 5, "exists"),
         (["lock", str(photos), "--spell", "x", "-o", "/"], 5, "Name one"),
         (["lock", str(photos), "--spell", "x", "-o", str(tmp_path / "other.key" / "out")], 9, "Name another folder"),
+        (["lock", str(photos), "--spell", "x", "-o", "/proc/none/out"], 9, "Name another folder"),
+        (["lock", str(photos), "--spell", "x", "-o", str(tmp_path / ("x" * 300))], 9, "Use a shorter one"),
+        (["lock", str(photos), "--spell", "", "-o", str(tmp_path / "out")], 2, "The spell is blank"),
+        (["edit", "x.png", "--spell", " \t", "-o", str(tmp_path / "x.png")], 2, "The spell is blank"),
         (["lock", str(photos), "--spell", "x", "--strength", "0", "-o", str(tmp_path / "out")], 2, "for '--strength'"),
         (
             ["lock", str(photos), "--spell", "x", "--learning-rate", "inf", "-o", str(tmp_path / "out")],
@@ -150,3 +158,22 @@ def test_a_file_name_that_is_no_text_is_written_with_escapes(locked: Path, photo
     result = runner.invoke(app, ["predict", str(locked), str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["predictions"][0]["file"].endswith("caf\\xe9.png")
+
+
+def test_the_help_says_what_is_taken_where_nothing_is_given() -> None:
+    from spellward.editors.diffusion.presets import _IMAGE_TO_IMAGE, _PUBLISHED, _TURBO
+    from spellward.editors.mini import MiniEditor
+    from spellward.editors.objects import ObjectEditor
+    from spellward.models.bundled import INPUT_SIZE
+
+    shown = runner.invoke(app, ["lock", "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).stdout
+    mini, thing = MiniEditor.defaults, ObjectEditor.defaults
+    assert (
+        f"mini {mini.strength}, object {thing.strength:g}, a pipeline that follows instructions {_PUBLISHED.strength}, "
+        f"any other {_IMAGE_TO_IMAGE.strength:g}." in shown
+    )
+    assert (
+        f"mini {mini.steps}, object {thing.steps}, a pipeline that follows instructions {_PUBLISHED.steps}, "
+        f"any other {_IMAGE_TO_IMAGE.steps} (turbo {_TURBO.steps})" in shown
+    )
+    assert f"bundled {INPUT_SIZE}, most others 224" in shown

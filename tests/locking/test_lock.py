@@ -2,6 +2,7 @@ import base64
 import hashlib
 import shutil
 import stat
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock
 from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
+
+SMALL = "timm/test_resnet?random"
 
 FEW = ScoreSettings(wrong_prompts=2, wrong_salts=2, near_wordings=1, wrong_key_images=10)
 
@@ -107,6 +110,46 @@ def test_a_killed_lock_leaves_its_secrets_in_the_pending_key_alone(
     }
     assert holding == {"pending.key"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "cache").rglob("pending.key"))
+
+
+def test_of_two_locks_with_one_output_the_second_finds_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And neither trains with what the other left."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    second: list[object] = []
+
+    def lock_too() -> None:
+        with pytest.raises(ArtifactError, match="exists") as caught:
+            lock(SMALL, splits, Key("another"), tmp_path / "locked", recipe="decoy", settings=settings)
+        second.append(caught.value)
+
+    other = threading.Thread(target=lock_too)
+
+    def begin(what: str, done: int, total: int) -> None:
+        if what == "Training" and not other.ident:
+            other.start()
+
+    splits, settings = tiny_splits(20, 20), FitSettings(epochs=2, batch_size=20)
+    key, options = Key(PROMPT), {"recipe": "decoy", "settings": settings, "report": begin}
+    result = lock(SMALL, splits, key, tmp_path / "locked", **options)
+    other.join()
+    assert second and Key.load(tmp_path / "locked.key") == result.key and result.key.prompt == PROMPT
+    unlock(tmp_path / "locked", result.key, editor=result.editor)
+
+
+def test_logs_of_training_are_kept_beside_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+
+    def leave_logs(what: str, done: int, total: int) -> None:
+        for run in (tmp_path / "cache" / "runs").glob("*/fit-*"):
+            (run / "runs" / "now").mkdir(parents=True, exist_ok=True)
+            (run / "runs" / "now" / "events").write_text("loss")
+
+    settings = FitSettings(epochs=1, batch_size=20)
+    options = {"recipe": "decoy", "settings": settings, "report": leave_logs}
+    lock(SMALL, tiny_splits(20, 20), Key(PROMPT), tmp_path / "l", **options)
+    assert (tmp_path / "l.report" / "runs" / "now" / "events").read_text() == "loss"
 
 
 def test_the_secret_scan_would_find_a_leak(tiny_lock: LockResult) -> None:
@@ -235,6 +278,24 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 def test_a_key_of_another_lock_is_refused(tiny_lock: LockResult) -> None:
     with pytest.raises(KeyRefusedError, match="belongs to another model"):
         unlock(tiny_lock.folder, Key(PROMPT))
+
+
+def test_a_key_file_is_as_good_as_its_key(tiny_lock: LockResult) -> None:
+    for given in (tiny_lock.key_path, str(tiny_lock.key_path)):
+        assert unlock(tiny_lock.folder, given, editor=tiny_lock.editor).key == tiny_lock.key
+    for model in (tiny_lock.folder, tiny_lock.model):
+        with pytest.raises(KeyRefusedError, match="neither a key nor a key file") as caught:
+            unlock(model, PROMPT)
+        assert PROMPT not in str(caught.value)
+    with pytest.raises(KeyRefusedError, match="neither a key nor a key file"):
+        score_folder(tiny_lock.folder, tiny_lock.splits, PROMPT)
+
+
+@pytest.mark.parametrize("key", ["", " \t", Key("  ")])
+def test_a_blank_spell_locks_nothing(key: Key | str, tmp_path: Path) -> None:
+    with pytest.raises(KeyRefusedError, match="blank"):
+        lock("bundled", "sample:fashion", key, tmp_path / "locked")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_key_of_another_editor_is_refused(tiny_lock: LockResult) -> None:

@@ -95,6 +95,16 @@ def test_an_edited_file_is_what_the_model_sees(
         edit_file(photos / "notes.txt", tiny_lock.key, tmp_path / "look.png")
 
 
+def test_a_list_of_files_or_pictures_is_predicted_as_its_pixels_are(unlocked: UnlockedModel, photos: Path) -> None:
+    files = image_files([photos])
+    expected = unlocked.predict(pixels_of(files)).probabilities
+    for images in (files, [str(path) for path in files], tuple(Image.open(path) for path in files)):
+        assert np.allclose(unlocked.predict(images).probabilities, expected, atol=1e-5)
+    for images in (files[0], pixels_of(files).float()):
+        with pytest.raises(DataError, match="Images are a uint8 tensor"):
+            unlocked.predict(images)  # type: ignore[arg-type]
+
+
 def test_without_a_key_nothing_is_edited(tiny_lock: LockResult, photos: Path) -> None:
     shut = unlock(tiny_lock.folder, None)
     images = pixels_of(image_files([photos]))

@@ -187,14 +187,18 @@ def spell_or_ask(spell: str | None) -> str:
 
     Raises:
         KeyRefusedError: If there is neither a spell nor a terminal.
+        typer.BadParameter: If the spell is blank.
     """
     from spellward.errors import KeyRefusedError
+    from spellward.keys import is_blank
 
-    if spell is not None:
-        return spell
-    if not sys.stdin.isatty():
-        raise KeyRefusedError(f"There is no terminal to ask for a spell. Give --spell or set {SPELL_VARIABLE}.")
-    return _ask("Spell")
+    if spell is None:
+        if not sys.stdin.isatty():
+            raise KeyRefusedError(f"There is no terminal to ask for a spell. Give --spell or set {SPELL_VARIABLE}.")
+        spell = _ask("Spell")
+    if is_blank(spell):
+        raise typer.BadParameter("The spell is blank. Give some words; a shell variable in their place may be unset.")
+    return spell
 
 
 def _ask(text: str, twice: bool = False) -> str:

@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spellward.artifacts import cache_root, in_use, private_folder, storage_errors
 from spellward.data.masks import MaskTable
+from spellward.data.progress import bars_are_drawn, progress_bar
 from spellward.data.store import ImageStore
 from spellward.data.table import ImageTable
 from spellward.editors.base import Editor, EditSettings
@@ -179,6 +180,10 @@ def _cache_secret() -> bytes:
 @contextlib.contextmanager
 def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], None]]:
     """Like the data stage's bar, with images per second."""
+    if not bars_are_drawn():
+        with progress_bar("Editing images", total, shown) as tell:
+            yield tell
+        return
     console = Console(stderr=True)
     columns = (
         TextColumn("Editing images"),

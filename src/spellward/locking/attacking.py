@@ -21,7 +21,7 @@ from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor, EditSettings
 from spellward.editors.cache import private_name
 from spellward.errors import ModelError
-from spellward.keys import Key
+from spellward.keys import Key, key_from
 from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
@@ -115,7 +115,7 @@ def base_accuracy(target: Target, name: str, thief: Thief) -> float:
 def attack(
     locked: str | Path,
     data: Any,
-    key: Key,
+    key: Key | str | Path,
     *,
     budgets: Sequence[float] = BUDGETS,
     only: Sequence[str] | None = None,
@@ -137,7 +137,7 @@ def attack(
     Args:
         locked: The folder `lock` wrote.
         data: The data source it was locked with, or `Splits`.
-        key: Its key.
+        key: Its key, or the path of a key file without a passphrase.
         budgets: Shares of the training images that the thief has labels for.
         only: Names in `ATTACKS`; all if not given.
         effort: "quick", "default" or "full": how long the thief searches.
@@ -155,7 +155,7 @@ def attack(
         ModelError: If the data have other classes than the model, or are for another task.
     """
     names = check_search(only, effort, budgets)
-    locked = Path(locked)
+    locked, key = Path(locked), key_from(key)
     unlocked = unlock(locked, key, editor=editor, module=module)
     editor = editor_for(key, editor or unlocked.editor)
     record = TrainingRecord.load(locked)

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, check_place, private_folder, run_name, storage_errors, versions
+from spellward.artifacts import cache_root, check_place, private_folder, run_name, storage_errors, turn_in, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
-from spellward.errors import ArtifactError
-from spellward.keys import Key
+from spellward.errors import ArtifactError, KeyRefusedError
+from spellward.keys import Key, is_blank
 from spellward.locking.folder import write_lock
 from spellward.locking.recipe import Recipe, recipe_for
-from spellward.locking.settings_file import TrainingRecord
+from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.unlock import settings_of
@@ -99,75 +99,89 @@ def lock(
     Raises:
         ArtifactError: If `output` or its key exists.
         StorageError: If nothing can be written there.
+        KeyRefusedError: If the spell is blank.
         SpellwardError: For data, models and editors that cannot be used.
     """
     output = Path(output)
     if not output.name:
         raise ArtifactError(f"{output} cannot be a new folder. Name one.")
     key_path = output.with_name(output.name + ".key")
-    key = resume_key(output, Key(key) if isinstance(key, str) else key, passphrase)
-    check_place(output)
-    settings = settings or FitSettings()
-    splits = (
-        data if isinstance(data, Splits) else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
-    )
-    vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
-    settings = replace(settings, learning_rate=settings.rate_for(vision.network))
-    editor = editor or load_editor(key.editor)
-    key = complete_key(key, editor, vision)
-    work = _work_folder(output)
-    key.save(work / _PENDING, passphrase, overwrite=True)
-    resolution = key.resolution or editor.resolution
-    train = prepare(splits.train, resolution)
-    recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
-    teacher = teacher_for(vision, train, recipe, settings, report)
-    settings = recipe.resolved(settings, train)
-    validation = prepare(splits.validation, resolution)
-    begun = time.perf_counter()
-    examples = lock_examples(train, key, editor, recipe, settings, vision, teacher)
-    keyed_validation = edit_table(
-        editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
-    )
-    edit_seconds = time.perf_counter() - begun
-    # Whatever changes the training names the run; an edit's fingerprint is keyed, so it does not give the spell away.
-    run = run_name(
-        key.lock_id,
-        repr(recipe),
-        asdict(settings),
-        vision.spec,
-        state_digest(vision.network),  # a folder can be trained anew, and modules share the name of their class
-        vision.mean,
-        vision.std,
-        vision.input_size,
-        train.fingerprint,
-        keyed_validation.fingerprint,
-    )
-    result = fit_lock(
-        vision,
-        examples,
-        train,
-        recipe,
-        settings,
-        work / f"fit-{run}",
-        validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
-        report=None if report is None else lambda done, total: report("Training", done, total),
-    )
-    key = publish(vision, key, recipe, output, key_path, passphrase)
-    TrainingRecord(
-        model=vision.spec,
-        input_size=vision.input_size,
-        recipe=recipe.name,
-        recipe_version=recipe.version,
-        limit=limit,
-        settings=settings,
-        train_images=len(train),
-        train_seconds=result.seconds,
-        edit_seconds=edit_seconds,
-        train_fingerprint=train.fingerprint,
-        versions=versions(),
-    ).save(output)
-    shutil.rmtree(work, ignore_errors=True)
-    return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds)
+    key = Key(key) if isinstance(key, str) else key
+    if is_blank(key.prompt):
+        raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
+    with storage_errors(output):
+        work = _work_folder(output)
+    # Two locks with one output would share checkpoints and the key to go on with. The second finds the first one's.
+    with turn_in(work):
+        with storage_errors(output):
+            key = resume_key(output, key, passphrase)
+        check_place(output)
+        settings = settings or FitSettings()
+        splits = (
+            data
+            if isinstance(data, Splits)
+            else load_splits(data, seed=settings.seed, limit=limit, instances=instances)
+        )
+        vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
+        settings = replace(settings, learning_rate=settings.rate_for(vision.network))
+        editor = editor or load_editor(key.editor)
+        key = complete_key(key, editor, vision)
+        key.save(work / _PENDING, passphrase, overwrite=True)
+        resolution = key.resolution or editor.resolution
+        train = prepare(splits.train, resolution)
+        recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
+        teacher = teacher_for(vision, train, recipe, settings, report)
+        settings = recipe.resolved(settings, train)
+        validation = prepare(splits.validation, resolution)
+        begun = time.perf_counter()
+        examples = lock_examples(train, key, editor, recipe, settings, vision, teacher)
+        keyed_validation = edit_table(
+            editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
+        )
+        edit_seconds = time.perf_counter() - begun
+        # Whatever changes the training names the run; an edit's fingerprint is keyed, so it does not give the spell
+        # away.
+        run = run_name(
+            key.lock_id,
+            repr(recipe),
+            asdict(settings),
+            vision.spec,
+            state_digest(vision.network),  # a folder can be trained anew, and modules share the name of their class
+            vision.mean,
+            vision.std,
+            vision.input_size,
+            train.fingerprint,
+            keyed_validation.fingerprint,
+        )
+        result = fit_lock(
+            vision,
+            examples,
+            train,
+            recipe,
+            settings,
+            work / f"fit-{run}",
+            validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
+            report=None if report is None else lambda done, total: report("Training", done, total),
+        )
+        key = publish(vision, key, recipe, output, key_path, passphrase)
+        TrainingRecord(
+            model=vision.spec,
+            input_size=vision.input_size,
+            recipe=recipe.name,
+            recipe_version=recipe.version,
+            limit=limit,
+            settings=settings,
+            train_images=len(train),
+            train_seconds=result.seconds,
+            edit_seconds=edit_seconds,
+            train_fingerprint=train.fingerprint,
+            versions=versions(),
+        ).save(output)
+        logs = work / f"fit-{run}" / "runs"
+        if logs.is_dir():  # TensorBoard's
+            shutil.copytree(logs, report_folder(output) / logs.name, dirs_exist_ok=True)
+        shutil.rmtree(work, ignore_errors=True)
+        return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds)
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:

@@ -50,8 +50,7 @@ def predict_files(
     """
     for start in range(0, len(files), batch_size):
         some = files[start : start + batch_size]
-        images = np.stack([square(decode_image(path), unlocked.resolution) for path in some])
-        yield some, unlocked.predict(torch.from_numpy(images))
+        yield some, unlocked.predict(some)
 
 
 def segment_files(

@@ -11,7 +11,7 @@ from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
-from spellward.keys import Key
+from spellward.keys import Key, key_from
 from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import check_fits
@@ -24,7 +24,7 @@ from spellward.models.instances import INSTANCES
 def score(
     locked: str | Path,
     data: Any,
-    key: Key,
+    key: Key | str | Path,
     *,
     settings: ScoreSettings | None = None,
     vanilla: Any = None,
@@ -39,7 +39,7 @@ def score(
     Args:
         locked: The folder `lock` wrote.
         data: The data source it was locked with, or `Splits`: splits are the same for the same source and seed.
-        key: Its key.
+        key: Its key, or the path of its key file if that has no passphrase.
         settings: How much to try.
         vanilla: Model spec of the ordinary fine-tune to compare with; `None` leaves the comparison out.
         fit_settings: The budget of the ordinary fine-tune; if not given, the lock's own, from its training record.
@@ -49,9 +49,10 @@ def score(
         report: Told about progress.
 
     Raises:
-        KeyRefusedError: If key and model do not belong together.
+        KeyRefusedError: If there is no such key, or key and model do not belong together.
         ModelError: If the data have other classes than the model, or are for another task.
     """
+    key = key_from(key)
     record = TrainingRecord.load(Path(locked))
     fit_settings = fit_settings or (record.settings if record else FitSettings())
     unlocked = unlock(locked, key, editor=editor, module=module)

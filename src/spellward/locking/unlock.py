@@ -15,8 +15,9 @@ from spellward.data import ImageTable
 from spellward.editors import load_editor
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import KeyRefusedError, ModelError
-from spellward.keys import Key
+from spellward.keys import Key, key_from
 from spellward.locking.folder import read_lock
+from spellward.locking.pictures import Images, pixels_of
 from spellward.models import VisionModel, load_checkpoint
 from spellward.models.grouping import Objects
 from spellward.models.instances import InstanceModel
@@ -102,18 +103,21 @@ class UnlockedModel:
         """Side at which images are edited (and should be handed in), in pixels."""
         return self.model.input_size if self.key is None or self.key.resolution is None else self.key.resolution
 
-    def edited(self, images: Tensor) -> Tensor:
-        """uint8 [N, 3, S, S] edited with the key, if there is one."""
+    def edited(self, images: Images) -> Tensor:
+        """uint8 [N, 3, S, S] edited with the key, if there is one; `images` as for `predict`."""
+        images = pixels_of(images, self.resolution)
         return images if self.key is None or self.editor is None else edit_with_key(self.editor, images, self.key)
 
-    def segment(self, images: Tensor) -> Segmentations:
-        """Masks for uint8 [N, 3, S, S]; S should be `resolution`.
+    def segment(self, images: Images) -> Segmentations:
+        """Masks for uint8 [N, 3, S, S], where S should be `resolution`, or for a list of files and Pillow images.
 
         Raises:
             ModelError: If the model is a classifier.
+            DataError: If `images` are something else, or one cannot be read.
         """
         if not isinstance(self.model, SegmentationModel):
             raise ModelError("This model classifies images and gives no masks; use `predict`.")
+        images = pixels_of(images, self.resolution)
         begun = time.perf_counter()
         images = self.edited(images)
         edited = time.perf_counter()
@@ -124,14 +128,16 @@ class UnlockedModel:
             objects, masks = (), self.model.segment(images)
         return Segmentations(masks, self.model.classes, edited - begun, time.perf_counter() - edited, objects)
 
-    def predict(self, images: Tensor) -> Predictions:
-        """Predicts for uint8 [N, 3, S, S]; S should be `resolution`.
+    def predict(self, images: Images) -> Predictions:
+        """Predicts for uint8 [N, 3, S, S], where S should be `resolution`, or for a list of files and Pillow images.
 
         Raises:
             ModelError: If the model gives masks.
+            DataError: If `images` are something else, or one cannot be read.
         """
         if self.model.task != CLASSIFICATION:
             raise ModelError("This model gives masks instead of one class an image; use `segment`.")
+        images = pixels_of(images, self.resolution)
         begun = time.perf_counter()
         images = self.edited(images)
         edited = time.perf_counter()
@@ -156,7 +162,7 @@ class UnlockedModel:
 
 def unlock(
     model: str | Path | VisionModel,
-    key: Key | None,
+    key: Key | str | Path | None,
     *,
     editor: Editor | None = None,
     module: nn.Module | None = None,
@@ -165,15 +171,16 @@ def unlock(
 
     Args:
         model: A locked folder, or a model in memory (which cannot be checked against the key).
-        key: The key; `None` gives the model as a stranger sees it.
+        key: The key, or the path of a key file without a passphrase; `None` gives the model as a stranger sees it.
         editor: An editor that is loaded already.
         module: For a folder that was locked from a module in memory: one like it, which is copied and filled.
 
     Raises:
-        KeyRefusedError: If the key belongs to another model, or its editor differs.
+        KeyRefusedError: If there is no such key, it belongs to another model, or its editor differs.
         ModelError: If the folder was locked from a module and none is given.
         ArtifactError: If the folder is no locked model, or was altered since it was locked.
     """
+    key = None if key is None else key_from(key)
     if not isinstance(model, VisionModel):
         folder = Path(model)
         record = read_lock(folder)

@@ -29,7 +29,7 @@ class FitSettings:
         precision: "bf16", "fp32", or "auto": bf16 where it is faster (`bf16_is_faster`).
         patience: Stop after so many epochs without a better `validate`, and restore the best; `None` never stops.
         seed: Of everything random.
-        tensorboard: Write TensorBoard logs into the run's folder.
+        tensorboard: Write TensorBoard logs into the run's folder; those of a lock come to stand in OUTPUT.report/runs.
     """
 
     epochs: int = 0

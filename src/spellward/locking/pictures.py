@@ -1,0 +1,62 @@
+"""What a caller hands in as images -> uint8 pixels, or one sentence that says what is wanted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from spellward.data import decode_image
+from spellward.data.images import square
+from spellward.errors import DataError
+
+Images = Tensor | Sequence[str | Path | Image.Image]
+"""uint8 [N, 3, H, W], or a list of image files and pictures of Pillow."""
+
+_WANTED = "Images are a uint8 tensor [N, 3, H, W] or a list of image files and Pillow images"
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # those that a PNG keeps as they are
+
+
+def pixels_of(images: Images, side: int) -> Tensor:
+    """A tensor as it is; files and pictures upright, in RGB and squashed to a square, as training images were.
+
+    Args:
+        images: What was handed in; all of a list is in memory at a time.
+        side: Of the square that files and pictures become, in pixels.
+
+    Returns:
+        uint8 [N, 3, H, W], of a list [N, 3, side, side].
+
+    Raises:
+        DataError: For anything else, also a tensor of another dtype or shape, and for a file that is no image.
+    """
+    if isinstance(images, Tensor):
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise DataError(f"{_WANTED}; got {images.dtype} {list(images.shape)}.")
+        return images
+    if not isinstance(images, list | tuple):
+        raise DataError(f"{_WANTED}; got {type(images).__name__}.")
+    pixels = [square(_decoded(one, number), side) for number, one in enumerate(images, 1)]
+    return torch.from_numpy(np.stack(pixels)) if pixels else torch.empty((0, 3, side, side), dtype=torch.uint8)
+
+
+def _decoded(given: object, number: int) -> Image.Image:
+    if isinstance(given, str | Path):
+        return decode_image(given)
+    if not isinstance(given, Image.Image):
+        raise DataError(f"{_WANTED}; number {number} of the list is {type(given).__name__}.")
+    name = f"Image {number} of the list"
+    if given.mode not in _MODES:
+        raise DataError(f"{name} has the unusual mode {given.mode}. Convert it to RGB, or give its file.")
+    # By way of a file, so that what becomes of colours, transparency and rotation is decided in one place.
+    file = io.BytesIO()
+    try:
+        given.save(file, "PNG", compress_level=1, exif=given.getexif())
+    except Exception as error:  # a picture that was opened is decoded only now, and decoders raise almost anything
+        raise DataError(f"{name} is broken ({error}). Replace or remove it.") from error
+    return decode_image(file.getvalue(), name)

@@ -1,0 +1,70 @@
+"""Images as callers hand them in: read as training images are, or refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spellward.data import decode_image
+from spellward.data.images import square
+from spellward.errors import DataError
+from spellward.locking.pictures import pixels_of
+
+_RGB = Image.effect_noise((40, 30), 60).convert("RGB")
+
+
+def test_a_tensor_stays_as_it_is() -> None:
+    images = torch.zeros(2, 3, 8, 9, dtype=torch.uint8)
+    assert pixels_of(images, 64) is images
+    assert pixels_of([], 16).shape == (0, 3, 16, 16)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_picture_is_read_as_its_file_is(mode: str, tmp_path: Path) -> None:
+    grey = Image.fromarray(np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) * 50)
+    picture = grey if mode == "I;16" else _RGB.convert(mode)
+    picture.save(tmp_path / "image.png")
+    expected = torch.from_numpy(square(decode_image(tmp_path / "image.png"), 16))
+    for given in (picture, Image.open(tmp_path / "image.png"), tmp_path / "image.png", str(tmp_path / "image.png")):
+        assert torch.equal(pixels_of([given], 16)[0], expected)
+
+
+def test_a_picture_is_turned_upright_as_its_file_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _RGB.save(tmp_path / "image.jpg", exif=exif)
+    from_file, from_picture = pixels_of([tmp_path / "image.jpg", Image.open(tmp_path / "image.jpg")], 16)
+    assert torch.equal(from_file, from_picture)
+    assert decode_image(tmp_path / "image.jpg").size == (30, 40) and Image.open(tmp_path / "image.jpg").size == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (torch.zeros(2, 3, 8, 8), r"got torch\.float32 \[2, 3, 8, 8\]"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"got torch\.uint8 \[3, 8, 8\]"),
+        (torch.zeros(1, 8, 8, 3, dtype=torch.uint8), r"got torch\.uint8 \[1, 8, 8, 3\]"),
+        (np.zeros((1, 3, 8, 8), np.uint8), "got ndarray"),
+        ("photos", "got str"),
+        (_RGB, "got Image"),
+        ([_RGB, 5], "number 2 of the list is int"),
+        ([_RGB.convert("CMYK")], "Image 1 of the list has the unusual mode CMYK"),
+        ([_RGB, _RGB.resize((1, 1))], "Image 2 of the list has 1 x 1 pixels"),
+        (["nowhere.png"], r"nowhere\.png does not exist"),
+    ],
+)
+def test_anything_else_is_refused_in_one_sentence(images: object, says: str) -> None:
+    with pytest.raises(DataError, match=says) as caught:
+        pixels_of(images, 16)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_picture_whose_file_is_cut_short_is_broken(tmp_path: Path) -> None:
+    _RGB.save(tmp_path / "image.png")
+    (tmp_path / "image.png").write_bytes((tmp_path / "image.png").read_bytes()[:-900])
+    with pytest.raises(DataError, match="Image 1 of the list is broken"):
+        pixels_of([Image.open(tmp_path / "image.png")], 16)
