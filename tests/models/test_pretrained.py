@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests.models.tiny import CLASSES, pictures, vit_folder
+from tests.models.tiny import CLASSES, SIDE, pictures, vit_folder
 from transformers import AutoImageProcessor
 
 from spellward.errors import ArtifactError
@@ -47,4 +48,14 @@ def test_a_size_that_no_image_has_is_refused(side: int, tmp_path: Path) -> None:
     settings["size"] = {"height": side, "width": side}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     with pytest.raises(ArtifactError, match=f"images of {side} px"):
+        load_checkpoint(folder)
+
+
+def test_a_folder_that_does_not_say_how_it_takes_images_is_warned_of(tmp_path: Path) -> None:
+    folder = vit_folder(tmp_path / "vit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_checkpoint(folder)
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.warns(UserWarning, match=rf"given {SIDE} px, normalised as for ImageNet"):
         load_checkpoint(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,14 @@ def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, 
             processor = None
     if not random:
         check_channel_order(source, processor)
-    return vision_model(_aligned(network.float()), source, named_side(network.config, processor), processor)
+    side = named_side(network.config, processor)
+    if processor is None and not random and not getattr(network.config, "pretrained_cfg", None):
+        warnings.warn(
+            f"{source} does not say how it takes images, so it is given {side} px, normalised as for ImageNet. If it "
+            "was trained otherwise, save its image processor beside it (preprocessor_config.json).",
+            stacklevel=2,
+        )
+    return vision_model(_aligned(network.float()), source, side, processor)
 
 
 def _aligned(network: nn.Module) -> nn.Module:
