@@ -65,7 +65,7 @@ def suggest_command(
         found, clean = suggest(
             data,
             model,
-            given=spell or (),
+            given=[options.spell_or_ask(one) for one in spell or ()],
             count=count,
             seed=seed,
             recipe=recipe,
