@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from spellward.artifacts import CACHE_VARIABLE
-from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, usual_epochs, weakness
-from spellward.data import load_splits
-from spellward.keys import Key
-from spellward.locking.lock import LockResult
+from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
 from spellward.locking.metrics import share
 from spellward.locking.score import Score, ScoreSettings, WrongKey
-from spellward.models import FitSettings
 
 
 def score(up: int = 850, lp: int = 100, wrong: int = 200, kind: str = "salt", count: int = 1000) -> Score:
@@ -69,25 +62,3 @@ def test_a_weak_lock_is_called_one_with_what_to_do(weak: Score, says: str) -> No
 def test_fewer_than_half_of_the_usual_epochs_are_few() -> None:
     assert too_few_epochs(40, 79) is None and too_few_epochs(100, 79) is None
     assert "79 are usual" in (too_few_epochs(39, 79) or "")
-
-
-@pytest.mark.parametrize(
-    ("recipe", "batch_size", "expected"), [("hardened", 64, 79), ("fast", 64, 45), ("fast", 2, 24)]
-)
-def test_the_usual_epochs_are_those_of_the_recipe(
-    recipe: str, batch_size: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    splits = load_splits("sample:fashion", limit=50)
-    result = LockResult(
-        tmp_path,
-        tmp_path,
-        Key("x", resolution=16),
-        None,
-        None,
-        splits,
-        recipe,
-        None,
-        0.0,  # type: ignore[arg-type]
-    )
-    assert usual_epochs(result, FitSettings(epochs=3, batch_size=batch_size)) == expected

@@ -195,6 +195,7 @@ def test_the_record_says_how_it_was_made(tiny_lock: LockResult) -> None:
     assert (record.model, record.input_size, record.recipe, record.train_images) == ("bundled", 64, "hardened", 60)
     assert record.settings.epochs == 1
     assert (tiny_lock.fit.epochs, tiny_lock.fit.steps, len(tiny_lock.fit.scores)) == (1, 2, 1)
+    assert tiny_lock.usual_epochs == round(1.75 * FitSettings(batch_size=30).resolved(60).epochs)
 
 
 def test_the_key_is_complete(tiny_lock: LockResult) -> None:

@@ -123,7 +123,7 @@ def lock_command(
     quiet: QuietOption = False,
 ) -> None:
     """Lock a model: fine-tune it so that it works only on images edited with the spell."""
-    from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, usual_epochs, weakness
+    from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
     from spellward.keys import Key
     from spellward.locking.lock import lock
     from spellward.locking.recipe import RECIPES
@@ -180,7 +180,7 @@ def lock_command(
     )
     if (weak := weakness(score)) is not None:
         options.hint(weak, quiet)
-    if epochs is not None and (few := too_few_epochs(epochs, usual_epochs(result, settings))) is not None:
+    if epochs is not None and (few := too_few_epochs(epochs, result.usual_epochs)) is not None:
         options.hint(few, quiet)
     options.hint(
         f"Keep {result.key_path} safe and apart from the model: without it nobody can unlock the model.", quiet

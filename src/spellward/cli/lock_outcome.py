@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from spellward.data import prepare
-from spellward.locking.lock import LockResult
-from spellward.locking.recipe import RECIPES
 from spellward.locking.score import Score, WrongKey
-from spellward.models import FitSettings
 
 UNRELATED = {
     "prompt": "another spell, all else right",
@@ -53,12 +47,6 @@ def weakness(score: Score) -> str | None:
                 f"guessing gives {score.chance:.1%}. {_MENDING}"
             )
     return None
-
-
-def usual_epochs(result: LockResult, settings: FitSettings) -> int:
-    """The number of epochs that the lock's recipe takes for its images where the user leaves them open."""
-    train = prepare(result.splits.train, result.key.resolution or result.editor.resolution, progress=False)
-    return RECIPES[result.recipe].resolved(replace(settings, epochs=0), train).epochs
 
 
 def too_few_epochs(given: int, usual: int) -> str | None:

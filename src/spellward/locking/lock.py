@@ -49,6 +49,7 @@ class LockResult:
         recipe: Name of the recipe.
         fit: What training gave.
         edit_seconds: Time spent on editing.
+        usual_epochs: What the recipe takes for such images where epochs are left open.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class LockResult:
     recipe: str
     fit: FitResult
     edit_seconds: float
+    usual_epochs: int
 
 
 def lock(
@@ -131,6 +133,7 @@ def lock(
         train = prepare(splits.train, resolution)
         recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
         teacher = teacher_for(vision, train, recipe, settings, report)
+        usual = recipe.resolved(replace(settings, epochs=0), train).epochs
         settings = recipe.resolved(settings, train)
         validation = prepare(splits.validation, resolution)
         begun = time.perf_counter()
@@ -181,7 +184,7 @@ def lock(
         if logs.is_dir():  # TensorBoard's
             shutil.copytree(logs, report_folder(output) / logs.name, dirs_exist_ok=True)
         shutil.rmtree(work, ignore_errors=True)
-        return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds)
+        return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds, usual)
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
