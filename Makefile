@@ -79,7 +79,7 @@ bench-recipes: $(STAMP) ## How long recipes train beside an ordinary fine-tune
 	$(PYTHON) benchmarks/recipe_cost.py
 
 bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
-	$(PYTHON) benchmarks/diffusion_speed.py
+	$(PYTHON) benchmarks/diffusion_speed.py --compile
 
 samples: $(STAMP) ## Build the bundled samples anew from two Debian packages
 	$(PYTHON) benchmarks/build_samples.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,25 @@ def test_image_to_image_is_the_stock_pipeline(folders: dict[str, Path], name: st
     assert difference(edited, stock) <= 1
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles for the processor")
+def test_compiled_it_edits_as_before_in_any_batch(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(folders["instruct-pix2pix"])
+    plain = DiffusionEditor.load(folder, precision="fp32", device="cpu")
+    monkeypatch.setenv("SPELLWARD_COMPILE", "1")
+    editor = DiffusionEditor.load(folder, precision="fp32", device="cpu")
+    images = pictures(3)
+    edited = editor.edit(images, "with oil pastel", 1, SALT, FAST)
+    assert difference(edited, plain.edit(images, "with oil pastel", 1, SALT, FAST)) <= 1
+    assert torch.equal(editor.edit(images[2:], "with oil pastel", 1, SALT, FAST), edited[2:])
+    assert editor.fingerprint() != plain.fingerprint()
+
+
+def test_without_a_compiler_it_says_so(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(EditorError, match="no-such-compiler"):
+        DiffusionEditor.load(str(folders["stable-diffusion"]), device="cpu", compile=True)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 67)])
 def test_an_image_is_edited_alike_in_any_batch_and_order(
@@ -177,7 +197,9 @@ def test_prompts_seeds_and_salts_change_the_edit(editor: DiffusionEditor) -> Non
     assert len({_noise_seed(7, None), _noise_seed(7, SALT), _noise_seed(8, SALT), _noise_seed(7, SALT[::-1])}) == 4
 
 
-def test_the_identity_leaves_the_precision_out(folders: dict[str, Path]) -> None:
+def test_the_identity_leaves_the_precision_out(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", sys.executable)  # nothing is compiled here, and there may be no compiler
+
     def identity(name: str, **options: Any) -> str:
         return DiffusionEditor.load(str(folders[name]), device="cpu", **options).identity()
 
@@ -187,7 +209,11 @@ def test_the_identity_leaves_the_precision_out(folders: dict[str, Path]) -> None
     assert identity("instruct-pix2pix", precision="fp32") != first
 
 
-def test_the_fingerprint_names_what_changes_the_output(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_the_fingerprint_names_what_changes_the_output(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", sys.executable)  # nothing is compiled here, and there may be no compiler
+
     def fingerprint(folder: Path, **options: Any) -> str:
         return DiffusionEditor.load(str(folder), device="cpu", **options).fingerprint()
 

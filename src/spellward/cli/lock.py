@@ -51,7 +51,9 @@ def lock_command(
     editor: Annotated[
         str,
         typer.Option(
-            "--editor", help="mini (styles), object (adds an object), instruct-pix2pix, img2img:ID, a pipeline."
+            "--editor",
+            help="mini (styles), object (adds an object), instruct-pix2pix, img2img:ID, a pipeline; "
+            "SPELLWARD_COMPILE=1 compiles the last three.",
         ),
     ] = "mini",
     recipe: Annotated[

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spellward.editors.base import Editor, EditSettings
+from spellward.editors.diffusion.compiling import compile_network, compiled_by_default, frozen
 from spellward.editors.diffusion.loading import find_pipeline, load_pipeline, pipeline_digest, quiet
 from spellward.editors.diffusion.precision import PRECISIONS, halve, networks_of, resolve_precision
 from spellward.editors.diffusion.presets import defaults_of
@@ -45,10 +46,11 @@ class DiffusionEditor(Editor):
         batch_size: Images of 256 px in one run; larger ones go in smaller batches. 1 on a CPU and 16 on a GPU if not
             given. A run always computes a whole batch, so a single image costs as much. Above 1, a few pixels of an
             image may differ by 1 of 255 with its place in the batch; only 1 keeps the editors' contract to the bit.
-        compile: Whether to compile the network with torch.compile; slow at first, faster later.
+        compile: Whether to compile the network with torch.compile: the first image takes a minute or two, later ones
+            less time. `None` asks the environment (`SPELLWARD_COMPILE=1`).
 
     Raises:
-        EditorError: For a precision or denoising strength that makes no sense.
+        EditorError: For a precision or denoising strength that makes no sense, and where a compiler is missing.
     """
 
     name: ClassVar[str] = "diffusion"
@@ -62,7 +64,7 @@ class DiffusionEditor(Editor):
         precision: str = "auto",
         device: str = "auto",
         batch_size: int | None = None,
-        compile: bool = False,
+        compile: bool | None = None,
     ) -> None:
         if not 0.0 < denoising <= 1.0:
             raise EditorError(f"The denoising strength is above 0 and at most 1; got {denoising}.")
@@ -78,12 +80,12 @@ class DiffusionEditor(Editor):
         # The pipeline itself would shrink other sizes.
         self._multiple = math.lcm(8, int(pipeline.image_processor.config.vae_scale_factor))
         self._digest, self._fingerprint, self._identity = digest, "", ""
-        self._compiled = compile
+        self._compiled = compiled_by_default() if compile is None else compile
         self._pipeline = pipeline.to(self._device)
         pipeline.set_progress_bar_config(disable=True)
         halve(pipeline, PRECISIONS[self._precision])
-        if compile:
-            networks_of(pipeline)[0].compile()
+        if self._compiled:
+            compile_network(networks_of(pipeline)[0], self._device)
         self._prompts = PromptEmbeddings(pipeline)
 
     @classmethod
@@ -162,7 +164,7 @@ class DiffusionEditor(Editor):
         for side, name in ((images.shape[2], "height"), (images.shape[3], "width")):
             if name in self._accepts:
                 arguments[name] = side
-        with quiet():
+        with quiet(), frozen(self._compiled, self._device):
             result: Tensor = self._pipeline(**arguments).images
         if result.shape != images.shape:
             raise EditorError(
