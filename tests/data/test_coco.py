@@ -96,9 +96,12 @@ def test_usual_layouts_with_splits(tmp_path: Path, folders: tuple[str, str], fil
     assert len(load_splits(root / files[1]).train) < 10
 
 
-def test_a_category_called_background_is_class_0_and_images_without_objects_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["background", "Background"])
+def test_a_category_called_background_is_class_0_and_images_without_objects_are_left_out(
+    tmp_path: Path, name: str
+) -> None:
     value = content()
-    value["categories"][1]["name"] = "background"
+    value["categories"][1]["name"] = name
     value["annotations"] = [row for row in value["annotations"] if row["category_id"] == 7 and row["image_id"] > 1]
     put(tmp_path / "c", tmp_path / "c" / "annotations.json", value)
     splits = load_splits(tmp_path / "c")

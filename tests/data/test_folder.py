@@ -44,10 +44,11 @@ def test_other_files_are_ignored_with_a_note(class_folders: Maker) -> None:
         (root / name).write_text("no image")
     (root / ".git").mkdir()
     (root / "dog" / "again").symlink_to(root / "cat")
+    (root / "dog" / "loop").symlink_to(root / "dog" / "loop")
     (root / "cat" / "link.png").symlink_to(root / "cat" / "000.png")
     splits = load_splits(root)
     notes = "\n".join(splits.report.ignored)
-    assert all(name in notes for name in ("notes.txt", ".DS_Store", "readme.md", "._001.png", ".git", "again"))
+    assert all(name in notes for name in ("notes.txt", ".DS_Store", "readme.md", "._001.png", ".git", "again", "loop"))
     assert "link.png is the same image as" in splits.report.duplicates[0]
 
 
@@ -123,6 +124,32 @@ def pipe(root: Path) -> None:
     os.mkfifo(root / "cat" / "pipe.png")
 
 
+def loop(root: Path) -> None:
+    (root / "cat" / "loop.png").symlink_to(root / "cat" / "loop.png")
+
+
+def only_held_out(root: Path) -> None:
+    (root / "cat").rename(root / "test")
+    (root / "dog").rename(root / "Val")
+
+
+def splits_without_classes(root: Path) -> None:
+    (root / "cat").rename(root / "train")
+    (root / "dog").rename(root / "test")
+
+
+def images_and_labels(root: Path) -> None:
+    (root / "cat").rename(root / "Images")
+    (root / "dog").rename(root / "labels")
+
+
+def images_and_labels_in_splits(root: Path) -> None:
+    images_and_labels(root)
+    (root / "train").mkdir()
+    for name in ("Images", "labels"):
+        (root / name).rename(root / "train" / name)
+
+
 def both_layouts(root: Path) -> None:
     (root / "train" / "owl").mkdir(parents=True)
 
@@ -141,7 +168,12 @@ def both_layouts(root: Path) -> None:
         (link_out, ["escape.png", "symlink"]),
         (folder_link_out, ["escape", "symlink"]),
         (dangling, ["dangling.png", "not an ordinary file"]),
+        (loop, ["loop.png", "not an ordinary file"]),
         (pipe, ["pipe.png", "not an ordinary file"]),
+        (only_held_out, ["Val, test", "names of splits", "no 'train'"]),
+        (splits_without_classes, ["test, train", "no class folders in 'train'"]),
+        (images_and_labels, ["'Images' and 'labels'", "'masks'", "class"]),
+        (images_and_labels_in_splits, ["'Images' and 'labels'", "'masks'", "train"]),
         (both_layouts, ["'train'", "'cat'", "splits or classes"]),
     ],
 )
@@ -157,4 +189,15 @@ def test_a_class_only_in_test_is_refused(class_folders: Maker) -> None:
     root = class_folders("data/train")
     class_folders("data/test", classes=("cat", "owl"), seed=1)
     with pytest.raises(DataError, match="'owl' is in the test split"):
+        load_splits(root.parent)
+
+
+def test_a_class_whose_training_images_are_all_in_test_is_named(class_folders: Maker) -> None:
+    root = class_folders("data/train")
+    class_folders("data/test", count=3, seed=1)
+    for path in (root / "cat").iterdir():
+        path.rename(root.parent / "test" / "cat" / f"more{path.name}")
+    for path in (root.parent / "test" / "cat").glob("more*"):
+        shutil.copy(path, root / "cat")
+    with pytest.raises(DataError, match=r"'cat' has no training images left: all 10 .* copies of images in test\. Add"):
         load_splits(root.parent)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spellward.data.images import check_header, decode_image, square
+from spellward.data.images import check_header, decode_image, square, upright_size
 from spellward.errors import DataError
 
 
@@ -67,6 +67,16 @@ def test_exif_rotation_is_applied() -> None:
     assert turned.size == (4, 8)
     red = np.asarray(turned)[:, :, 0]
     assert red[1, 2] > 240 and red[6, 2] < 15
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_is_that_of_the_decoded_image(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.new("RGB", (20, 30)), kind, exif=exif)
+    expected = (30, 20) if orientation > 4 else (20, 30)
+    assert upright_size(data) == decode_image(data).size == expected
 
 
 WHOLE = encoded(Image.effect_noise((64, 64), 50))

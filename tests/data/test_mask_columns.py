@@ -78,6 +78,23 @@ def test_instances_need_masks_that_number_them() -> None:
         load_splits("sample:fashion", instances=True, limit=20)
 
 
+def test_class_names_have_the_background_first() -> None:
+    last = table().add_column("label", [0] * 20, feature=ClassLabel(names=["cat", "dog", "background"]))
+    with pytest.raises(DataError, match=r"column 'label' of the Dataset names 'background' as class 2"):
+        load_splits(last)
+    capital = table().add_column("label", [1] * 20, feature=ClassLabel(names=["Background", "cat", "dog"]))
+    splits = load_splits(capital)
+    assert splits.classes == ("Background", "cat", "dog") and not splits.report.ignored
+
+
+def test_lossy_masks_are_refused_with_class_names_too(tmp_path: Path) -> None:
+    base = table(4).remove_columns("mask").add_column("label", [1] * 4, feature=ClassLabel(names=["background", "cat"]))
+    Pillow.fromarray(np.full((HEIGHT, WIDTH, 3), (1, 0, 0), dtype=np.uint8)).save(tmp_path / "mask.webp")
+    masks = [{"bytes": (tmp_path / "mask.webp").read_bytes(), "path": None}] * 4
+    with pytest.raises(DataError, match="is a lossy WebP"):
+        load_splits(base.add_column("mask", masks, feature=Image()))
+
+
 def test_rows_without_a_mask_are_left_out_and_other_labels_are_not_used() -> None:
     base = table(empty=3).add_column("breed", [row % 2 for row in range(20)], feature=ClassLabel(names=["a", "b"]))
     splits = load_splits(base)

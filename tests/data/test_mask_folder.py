@@ -69,6 +69,19 @@ def test_splits_of_the_folder_are_kept(tmp_path: Path, above: bool) -> None:
     assert sizes(load_splits(root)) == [12, 4, 6]
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_folders_in_capitals_are_the_same(tmp_path: Path, above: bool) -> None:
+    root = tmp_path / "data"
+    part = root / "Train" if above else root
+    fill(part / "Images", part / "MASKS")
+    splits = load_splits(root)
+    assert splits.task == "segmentation" and sum(sizes(splits)) == 20 and not splits.report.ignored
+    (part / "images").mkdir()
+    if len(list(part.iterdir())) == 3:  # not where capitals make no difference
+        with pytest.raises(DataError, match=r"both mean the images\. Keep one"):
+            load_splits(root)
+
+
 def test_colours_with_a_palette(root: Path) -> None:
     palette = {"background": [0, 0, 0], "cat": [255, 0, 0], "dog": [0, 128, 0], "ignore": [9, 9, 9]}
     table = np.array([palette[name] for name in ("background", "cat", "dog", "ignore")], dtype=np.uint8)

@@ -56,6 +56,15 @@ def test_saved_folder(tmp_path: Path) -> None:
     assert sizes(load_splits(tmp_path / "single")) == [28, 4, 8]
 
 
+@pytest.mark.parametrize("typed", [False, True])
+def test_one_table_with_a_split_column(tmp_path: Path, typed: bool) -> None:
+    whole = table(split=["train"] * 30 + ["test"] * 10)
+    whole = whole.class_encode_column("split") if typed else whole
+    whole.save_to_disk(str(tmp_path / "saved"))
+    for source in (whole, tmp_path / "saved", DatasetDict(all=whole)):
+        assert sizes(load_splits(source)) == [27, 3, 10]
+
+
 def test_parquet_files(tmp_path: Path) -> None:
     table().to_parquet(str(tmp_path / "all.parquet"))
     assert sizes(load_splits(tmp_path / "all.parquet")) == [28, 4, 8]
@@ -97,6 +106,13 @@ def test_equal_rows_with_different_labels_are_both_left_out() -> None:
     assert "train row 4 is the same image as train row 2" in splits.report.duplicates[0]
 
 
+def test_a_class_that_only_conflicts_had_is_named() -> None:
+    pixels, labels = arrays()
+    pixels[1], labels[1] = pixels[0], 2
+    with pytest.raises(DataError, match=r"'2' has no training .* all 1 were left out as copies of images with other"):
+        load_splits((pixels, labels))
+
+
 def test_a_hub_id_is_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
@@ -132,6 +148,22 @@ def test_a_hub_id_without_network_is_refused_plainly(monkeypatch: pytest.MonkeyP
 def test_refusals(source: object, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         load_splits(source)
+
+
+@pytest.mark.parametrize(("column", "kind"), [("label", "int64"), ("label", "string"), ("Label", "int64")])
+def test_a_usual_name_counts_for_more_than_a_type(column: str, kind: str) -> None:
+    base = table().rename_column("fine_label", "source")
+    plain = [7 + row % 3 if kind == "int64" else "abc"[row % 3] for row in range(40)]
+    splits = load_splits(base.add_column(column, plain, feature=Value(kind)))
+    assert splits.classes == (("7", "8", "9") if kind == "int64" else ("a", "b", "c")) and not splits.report.warnings
+
+
+def test_labels_taken_from_a_column_that_may_be_another_are_pointed_out() -> None:
+    base = table().rename_column("fine_label", "sex")
+    assert "'sex' is taken for it" in load_splits(base).report.warnings[0]
+    two = base.rename_column("sex", "label").add_column("category", ["x", "y"] * 20)
+    splits = load_splits(two)
+    assert splits.classes == ("0", "1") and "'label', not from 'category'" in splits.report.warnings[0]
 
 
 def test_columns_that_cannot_be_guessed() -> None:

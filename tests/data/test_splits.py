@@ -65,6 +65,12 @@ def test_a_small_class_is_named_with_its_count() -> None:
         stratified_split(np.array([0] * 9 + [1] * 2), [0.1, 0.2], ["common", "rare"])
 
 
+@pytest.mark.parametrize("fractions", [[], [0.1, 0.2]])
+def test_a_class_without_training_images_is_named(fractions: list[float]) -> None:
+    with pytest.raises(DataError, match=r"'none' has no training images\. Add some"):
+        stratified_split(np.array([0] * 9), fractions, ["some", "none"])
+
+
 @pytest.mark.parametrize("fractions", [[0.0, 0.2], [0.5, 0.5], [-0.1], [1.0]])
 def test_shares_that_make_no_sense(fractions: list[float]) -> None:
     with pytest.raises(DataError, match="above 0"):

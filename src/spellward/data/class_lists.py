@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from spellward.artifacts import parse_json
-from spellward.data.masks import IGNORE
+from spellward.data.masks import BACKGROUND, IGNORE, is_background
 from spellward.errors import DataError
 
 LISTS = ("palette.json", "classes.txt", "classes.json")
@@ -18,11 +19,19 @@ Palette: TypeAlias = dict[tuple[int, int, int], int]
 """Colour -> class id, or `IGNORE`."""
 
 
-def class_list(root: Path) -> tuple[list[str] | None, Palette | None]:
-    """Names of the classes and their colours, as far as a folder has them; the background comes first.
+class ClassList(NamedTuple):
+    """Names of the classes, the background first, and their colours, as far as a folder has them; and warnings."""
+
+    names: list[str] | None = None
+    palette: Palette | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def class_list(root: Path) -> ClassList:
+    """Reads the lists that a folder has.
 
     Raises:
-        DataError: For a file that cannot be read, or two that contradict each other.
+        DataError: For a file that cannot be read, two that contradict each other, or a background that is not class 0.
     """
     palette_file, text_file, json_file = (root / name for name in LISTS)
     if text_file.is_file() and json_file.is_file():
@@ -32,15 +41,46 @@ def class_list(root: Path) -> tuple[list[str] | None, Palette | None]:
         names = [line.strip() for line in _text(text_file).splitlines() if line.strip()]
     elif json_file.is_file():
         names = _names(_json(json_file), json_file)
+    listed = text_file if text_file.is_file() else json_file
+    if names is not None:
+        check_background_first(names, str(listed))
     if not palette_file.is_file():
-        return names, None
+        return ClassList(names, None, _without_background(names or [], listed))
     colours = _colours(_json(palette_file), palette_file)
     painted = [name for name in colours if name.lower() not in IGNORED_NAMES]
     if names is not None and sorted(names) != sorted(painted):
         odd = sorted(set(names) ^ set(painted))
         raise DataError(f"{palette_file} and the list of classes do not name the same classes: {', '.join(odd[:5])}.")
-    names = painted if names is None else names
-    return names, {colour: names.index(name) if name in names else IGNORE for name, colour in colours.items()}
+    if names is None:
+        # Colours say which class is which, so the order in the file means nothing.
+        names, listed = sorted(painted, key=lambda name: not is_background(name)), palette_file
+        check_background_first(names, str(palette_file))
+    palette = {colour: names.index(name) if name in names else IGNORE for name, colour in colours.items()}
+    return ClassList(names, palette, _without_background(names, listed))
+
+
+def check_background_first(names: Sequence[str], source: str) -> None:
+    """Refuses a background that is not class 0, as pixels of value 0 are.
+
+    Args:
+        names: Of the classes in the order of their numbers.
+        source: What names them, for errors.
+
+    Raises:
+        DataError: If it stands elsewhere or, once more, after the first place.
+    """
+    for number, name in enumerate(names):
+        if number and is_background(name):
+            raise DataError(
+                f"{source} names {name!r} as class {number}, but in masks the background is 0. Name it first and once, "
+                f"and number the masks so."
+            )
+
+
+def _without_background(names: list[str], path: Path) -> tuple[str, ...]:
+    if not names or is_background(names[0]):
+        return ()
+    return (f"{path} names no {BACKGROUND!r}: its first class, {names[0]!r}, is taken for the background.",)
 
 
 def _names(value: Any, path: Path) -> list[str]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from datasets import Dataset, Image
 
 from spellward.data.images import check_header
@@ -61,7 +62,8 @@ def clean(parts: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str], 
         The splits, a sentence for each duplicate left out, and warnings.
 
     Raises:
-        DataError: Naming the files that are broken, tiny or huge, or two equal files with different labels or masks.
+        DataError: Naming the files that are broken, tiny or huge, two equal files with different labels or masks, or a
+            class whose training images were all left out.
     """
     seen: dict[bytes, tuple[Encoded, bytes, str, str, int]] = {}
     keep: dict[str, list[int]] = {split: [] for split in parts}
@@ -108,7 +110,24 @@ def clean(parts: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str], 
     for split, dataset in parts.items():
         rows = [row for row in keep[split] if (split, row) not in dropped]
         cleaned[split] = dataset if len(rows) == len(dataset) else dataset.select(rows)
+    if "train" in parts:
+        _check_classes_left(parts, cleaned["train"], conflicts=bool(dropped))
     return cleaned, duplicates, warnings
+
+
+def _check_classes_left(parts: Mapping[str, Dataset], left: Dataset, conflicts: bool) -> None:
+    if "mask" in left.column_names:  # a class that covers most of no mask may still be in many
+        return
+    names = left.features["label"].names
+    before, after = (np.bincount(labels_of(part), minlength=len(names)) for part in (parts["train"], left))
+    for label in np.flatnonzero((before > 0) & (after == 0)):
+        others = " or ".join(split for split in parts if split != "train")
+        reasons = [f"copies of images in {others}"] if others else []
+        reasons += ["copies of images with other labels"] if conflicts else []
+        raise DataError(
+            f"Class {names[label]!r} has no training images left: all {before[label]} were left out as "
+            f"{' or '.join(reasons)}. Add others, or remove the copies."
+        )
 
 
 def problems_error(problems: list[str], what: str) -> DataError:

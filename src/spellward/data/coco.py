@@ -14,7 +14,7 @@ from spellward.artifacts import parse_json, safe_join
 from spellward.data.folder import SPLIT_ALIASES
 from spellward.data.images import SUFFIXES
 from spellward.data.mask_folder import Found
-from spellward.data.masks import BACKGROUND, IGNORE
+from spellward.data.masks import BACKGROUND, IGNORE, is_background
 from spellward.data.pairs import Pair, pair_datasets
 from spellward.data.rle import shape_pixels
 from spellward.errors import ArtifactError, DataError
@@ -81,7 +81,7 @@ def read_coco(root: Path, files: list[Path]) -> Found:
             raise DataError(f"{file.path} has other categories than {files[0]}. Give them the same.")
         categories, paths[split] = found, file.path
         parts[split] = list(_pairs(file, root, _numbers(categories)))
-    names = [BACKGROUND, *(name for _, name in sorted(categories.items()) if name != BACKGROUND)]
+    names = [BACKGROUND, *(name for _, name in sorted(categories.items()) if not is_background(name))]
     if not any(parts.values()):
         raise DataError(f"{files[0]} names no images. Check the file.")
     datasets, warnings = pair_datasets({split: pairs for split, pairs in parts.items() if pairs}, names, str(root))
@@ -133,7 +133,7 @@ def _categories(file: _File) -> dict[int, str]:
 
 def _numbers(categories: dict[int, str]) -> dict[int, int]:
     """Category id -> class id."""
-    ids = [number for number, name in sorted(categories.items()) if name != BACKGROUND]
+    ids = [number for number, name in sorted(categories.items()) if not is_background(name)]
     return dict.fromkeys(categories, 0) | {number: place for place, number in enumerate(ids, start=1)}
 
 

@@ -27,7 +27,8 @@ def two_columns(parts: Mapping[str, Dataset], source: str) -> tuple[dict[str, Da
         DataError: If a column cannot be guessed, or the splits do not agree.
     """
     first = next(iter(parts.values()))
-    image, label = image_column(first, source), _label_column(first, source)
+    image = image_column(first, source)
+    label, notes = _label_column(first, source)
     found = {}
     for split, dataset in parts.items():
         if image not in dataset.column_names or label not in dataset.column_names:
@@ -35,7 +36,8 @@ def two_columns(parts: Mapping[str, Dataset], source: str) -> tuple[dict[str, Da
         dataset = dataset.with_format(None).select_columns([image, label])
         dataset = dataset.rename_columns({old: new for old, new in ((image, "image"), (label, "label")) if old != new})
         found[split] = dataset if dataset.features["image"] == Image() else dataset.cast_column("image", Image())
-    return _one_set_of_classes(found, source)
+    done, more = _one_set_of_classes(found, source)
+    return done, notes + more
 
 
 def _one_set_of_classes(parts: dict[str, Dataset], source: str) -> tuple[dict[str, Dataset], list[str]]:
@@ -88,14 +90,25 @@ def image_column(dataset: Dataset, source: str) -> str:
     return _choose(typed or encoded, _IMAGE_NAMES, "image", dataset, source)
 
 
-def _label_column(dataset: Dataset, source: str) -> str:
+def _label_column(dataset: Dataset, source: str) -> tuple[str, list[str]]:
+    """The column of labels, by name and then by type: a ClassLabel may say other things, such as where images are from.
+
+    Returns:
+        Its name, and notes for the owner where another column could have been meant.
+    """
     typed = [name for name, feature in dataset.features.items() if isinstance(feature, ClassLabel)]
     plain = [
         name
         for name, feature in dataset.features.items()
         if name.lower() in _LABEL_NAMES and isinstance(feature, Value) and feature.dtype not in ("float32", "float64")
     ]
-    return _choose(typed or plain, _LABEL_NAMES, "label", dataset, source)
+    usual = [name for name in dict.fromkeys((*typed, *plain)) if name.lower() in _LABEL_NAMES]
+    chosen = _choose(usual or typed, _LABEL_NAMES, "label", dataset, source)
+    if not usual:
+        return chosen, [f"{source} has no classes in a column called label or the like: {chosen!r} is taken for it."]
+    others = ", ".join(repr(name) for name in usual if name != chosen)
+    notes = [f"The labels of {source} are taken from the column {chosen!r}, not from {others}."] if others else []
+    return chosen, notes
 
 
 def holds_bytes(feature: Any) -> bool:
@@ -109,8 +122,9 @@ def _choose(found: list[str], usual: tuple[str, ...], kind: str, dataset: Datase
     if len(found) == 1:
         return found[0]
     for name in usual:
-        if name in found:
-            return name
+        same = [column for column in found if column.lower() == name]
+        if same:
+            return name if name in same else same[0]
     problem = f"several {kind} columns ({', '.join(found)})" if found else f"no {kind} column"
     raise DataError(
         f"{source} has {problem} among {', '.join(dataset.column_names)}. Rename the right one to {kind!r} "

@@ -51,6 +51,8 @@ def read_folder(root: Path) -> tuple[dict[str, Dataset], list[str]]:
     classes = sorted({name for found in files.values() for name in found})
     if not any(paths for found in files.values() for paths in found.values()):
         raise DataError(f"{root} has no images in its {len(classes)} class folders. Check the path.")
+    for split, path in splits.items():
+        _refuse_labels(path, files[split])
     _check_classes(root, files)
     features = Features({"image": Image(), "label": ClassLabel(names=classes)})
     datasets = {}
@@ -67,6 +69,12 @@ def _split_folders(root: Path, folders: list[Path], ignored: list[str]) -> dict[
     with_train = [folder for folder in named if SPLIT_ALIASES[folder.name.lower()] == "train"]
     # `train` is also a vehicle: it is a split only if it holds class folders.
     if not with_train or not subfolders(with_train[0], root, []):
+        if len(named) == len(folders) > 1:
+            lack = f"no class folders in {with_train[0].name!r}" if with_train else "no 'train'"
+            raise DataError(
+                f"{root} has only the folders {', '.join(folder.name for folder in named)}, which are names of splits, "
+                f"and {lack}. Put class folders into a folder 'train', or rename the folders if they are classes."
+            )
         return {"train": root}
     others = [folder.name for folder in folders if folder not in named]
     if others:
@@ -81,6 +89,16 @@ def _split_folders(root: Path, folders: list[Path], ignored: list[str]) -> dict[
             raise DataError(f"{splits[name]} and {folder} both mean the {name} split. Keep one of them.")
         splits[name] = folder
     return splits
+
+
+def _refuse_labels(folder: Path, found: dict[str, list[Path]]) -> None:
+    """Masks in a folder called `labels` are no class, nor are images in one called `images`."""
+    names = {name.casefold(): name for name, paths in found.items() if paths}
+    if {"images", "labels"} <= names.keys():
+        raise DataError(
+            f"{folder} has images in {names['images']!r} and {names['labels']!r}, which are no classes. For masks call "
+            f"the second folder 'masks'; else put the images of each class into a folder of its name."
+        )
 
 
 def _check_classes(root: Path, files: dict[str, dict[str, list[Path]]]) -> None:
@@ -143,5 +161,9 @@ def images_below(folder: Path, root: Path, ignored: list[str]) -> Iterator[Path]
 
 
 def _refuse_escape(path: Path, root: Path) -> None:
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        target = path.resolve()
+    except (RuntimeError, OSError):  # a symlink that leads back to itself leads nowhere else, and is no file either
+        return
+    if not target.is_relative_to(root.resolve()):
         raise DataError(f"{path} is a symlink that leaves {root}. Copy the file into the folder or remove the link.")

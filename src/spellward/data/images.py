@@ -71,6 +71,8 @@ def upright_size(source: str | Path | bytes, name: str | None = None) -> tuple[i
     """
     name = name or _name_of(source)
     with _opened(source, name) as image:
+        if image.format == "TIFF":  # Pillow gives the size of these as they stand upright
+            return image.size
         try:
             turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
         except Exception:  # as in `_upright`

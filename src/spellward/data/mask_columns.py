@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from datasets import ClassLabel, Dataset, Image
 
+from spellward.data.class_lists import check_background_first
 from spellward.data.cleaning import Encoded, encoded_images
 from spellward.data.columns import holds_bytes, image_column
 from spellward.data.images import decode_raw
 from spellward.data.mask_folder import Found
+from spellward.data.mask_formats import refuse_lossy
 from spellward.data.mask_images import decode_mask, pixel_values
-from spellward.data.masks import BACKGROUND
+from spellward.data.masks import is_background
 from spellward.data.pairs import Pair, check_class_names, encoded_masks, numbered_classes
 from spellward.data.splits import INSTANCES, MASKS
 from spellward.errors import DataError
@@ -66,15 +68,16 @@ def read_mask_columns(parts: Mapping[str, Dataset], column: str, source: str) ->
         source: What to call the source in errors.
 
     Raises:
-        DataError: If the splits do not agree, and as `pair_datasets`; the message names the row.
+        DataError: If the splits do not agree, a ClassLabel column names the background elsewhere than first, and as
+            `pair_datasets`; the message names the column or row.
     """
     first = next(iter(parts.values()))
-    names = _names(first)
+    names = _names(first, source)
     image = image_column(first.remove_columns(column), source)
     for split, dataset in parts.items():
         if image not in dataset.column_names or column not in dataset.column_names:
             raise DataError(f"Split {split!r} of {source} lacks the column {image!r} or {column!r}. Leave it out.")
-        if _names(dataset) != names:
+        if _names(dataset, source) != names:
             raise DataError(f"The splits of {source} have different class names. Give them the same ClassLabel.")
     if names is not None:
         check_class_names(names, source)
@@ -96,15 +99,19 @@ def read_mask_columns(parts: Mapping[str, Dataset], column: str, source: str) ->
     ignored = [
         f"column {name!r} of {source}: the masks in {column!r} say what is where"
         for name in unused
-        if first.features[name].names[0] != BACKGROUND
+        if not any(map(is_background, first.features[name].names[:1]))
     ]
     return Found(done, ignored, warnings)
 
 
-def _names(dataset: Dataset) -> tuple[str, ...] | None:
-    for feature in dataset.features.values():
-        if isinstance(feature, ClassLabel) and feature.names[:1] == [BACKGROUND]:
+def _names(dataset: Dataset, source: str) -> tuple[str, ...] | None:
+    features = {name: feature for name, feature in dataset.features.items() if isinstance(feature, ClassLabel)}
+    for name, feature in features.items():
+        if any(map(is_background, feature.names[:1])):
+            check_background_first(feature.names, f"The column {name!r} of {source}")
             return tuple(feature.names)
+    for name, feature in features.items():
+        check_background_first(feature.names, f"The column {name!r} of {source}")
     return None
 
 
@@ -121,6 +128,7 @@ def _ids_of(mask: Encoded, name: str, own: bool, size: tuple[int, int]) -> tuple
         return np.zeros(size[::-1], dtype=np.int64), None
     if own:
         image = decode_raw(mask.source, name)
+        refuse_lossy(image, mask.source, name)
         channels = np.asarray(image, dtype=np.int64)
         # A grey mask has its ids in all three channels, one of `encode_mask` has nothing in the third.
         if image.mode == "RGB" and not channels[..., 2].any():

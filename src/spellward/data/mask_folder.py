@@ -27,12 +27,12 @@ class Found(NamedTuple):
 
 def is_mask_folder(root: Path) -> bool:
     """Whether there are `images` and `masks`, right in the folder or in one of its splits."""
-    return any(_holds(folder, root, "images", "masks") for folder in (root, *_split_folders(root, root).values()))
+    return any(_pair(folder, root) for folder in (root, *_split_folders(root, root).values()))
 
 
 def is_penn_fudan(root: Path) -> bool:
     """Whether this is the folder of the Penn-Fudan pedestrians."""
-    return _holds(root, root, "PNGImages", "PedMasks")
+    return {path.name for path in subfolders(root, root, [])}.issuperset(("PNGImages", "PedMasks"))
 
 
 def read_mask_folder(root: Path) -> Found:
@@ -45,10 +45,10 @@ def read_mask_folder(root: Path) -> Found:
             line, the background first) or `classes.json` (a list, or an object of id -> name) name the classes.
 
     Raises:
-        DataError: For images without masks, masks without images, lists that cannot be read, and as `pair_datasets`.
+        DataError: For images without masks, masks without images, lists that cannot be used, and as `pair_datasets`.
     """
     ignored: list[str] = []
-    classes, palette = class_list(root)
+    classes, palette, warnings = class_list(root)
     parts = {}
     for split, (images, masks) in _folder_pairs(root, ignored).items():
         parts[split] = [
@@ -57,8 +57,8 @@ def read_mask_folder(root: Path) -> Found:
         ]
     if not any(parts.values()):
         raise DataError(f"{root} has no images in its folders of images. Check the path.")
-    datasets, warnings = pair_datasets({split: pairs for split, pairs in parts.items() if pairs}, classes, str(root))
-    return Found(datasets, ignored, warnings)
+    datasets, more = pair_datasets({split: pairs for split, pairs in parts.items() if pairs}, classes, str(root))
+    return Found(datasets, ignored, [*warnings, *more])
 
 
 def read_penn_fudan(root: Path) -> Found:
@@ -76,9 +76,18 @@ def read_penn_fudan(root: Path) -> Found:
     return Found(datasets, ignored, warnings)
 
 
-def _holds(folder: Path, root: Path, *names: str) -> bool:
-    """Whether there are folders of these names; symlinks do not count, and are refused if they leave `root`."""
-    return {path.name for path in subfolders(folder, root, [])}.issuperset(names)
+def _pair(folder: Path, root: Path) -> tuple[Path, Path] | None:
+    """The folders `images` and `masks` in a folder, in capitals or not, if there are both.
+
+    Symlinks do not count, and are refused if they leave `root`.
+    """
+    found: dict[str, Path] = {}
+    for path in subfolders(folder, root, []):
+        name = path.name.casefold()
+        if name in ("images", "masks") and name in found:
+            raise DataError(f"{found[name]} and {path} both mean the {name}. Keep one of them.")
+        found[name] = path
+    return (found["images"], found["masks"]) if {"images", "masks"} <= found.keys() else None
 
 
 def _split_folders(folder: Path, root: Path) -> dict[str, Path]:
@@ -96,17 +105,21 @@ def _split_folders(folder: Path, root: Path) -> dict[str, Path]:
 
 def _folder_pairs(root: Path, ignored: list[str]) -> dict[str, tuple[Path, Path]]:
     """Split name -> folders of images and of masks."""
-    if not _holds(root, root, "images", "masks"):
+    whole = _pair(root, root)
+    if whole is None:
         splits = _split_folders(root, root)
-        for folder in splits.values():
-            if not _holds(folder, root, "images", "masks"):
+        pairs: dict[str, tuple[Path, Path]] = {}
+        for name, folder in splits.items():
+            pair = _pair(folder, root)
+            if pair is None:
                 raise DataError(f"{folder} lacks the folder 'images' or 'masks', which other splits have. Add it.")
+            pairs[name] = pair
         ignored += _unused(root, {folder.name for folder in splits.values()})
-        return {name: (folder / "images", folder / "masks") for name, folder in splits.items()}
-    ignored += _unused(root, {"images", "masks"})
-    images, masks = _split_folders(root / "images", root), _split_folders(root / "masks", root)
+        return pairs
+    ignored += _unused(root, {path.name for path in whole})
+    images, masks = (_split_folders(path, root) for path in whole)
     if "train" not in images and "train" not in masks:
-        return {"train": (root / "images", root / "masks")}
+        return {"train": whole}
     for name, folder in (images | masks).items():
         if name not in images or name not in masks:
             raise DataError(f"{folder} is a split of the images or the masks, but not of both. Add the other.")

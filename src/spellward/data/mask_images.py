@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from spellward.data.images import decode_raw
+from spellward.data.mask_formats import grey_step, refuse_lossy
 from spellward.data.masks import IGNORE
 from spellward.errors import DataError
 
@@ -22,12 +23,13 @@ def pixel_values(source: str | Path | bytes, name: str) -> np.ndarray:
     Palette images give their indices. RGB images must be grey.
 
     Raises:
-        DataError: For a broken file, JPEG (which changes ids), floating-point values, or colours; it names the mask.
+        DataError: For a broken file, lossy compression (which changes ids), floating-point values, or colours; it names
+            the mask.
     """
     image = decode_raw(source, name)
-    _refuse_lossy(image, name)
+    refuse_lossy(image, source, name)
     if image.mode in ("P", "L", "1") or image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image).astype(np.int64) // grey_step(image, source)
     elif image.mode in ("RGB", "RGBA", "LA"):
         colours = np.asarray(image.convert("RGB"))
         if (colours != colours[..., :1]).any():
@@ -44,10 +46,10 @@ def palette_ids(source: str | Path | bytes, name: str, palette: Mapping[tuple[in
     """Class ids of a mask in colours: int64 [H, W].
 
     Raises:
-        DataError: For a broken file, or a colour that is not in the palette; it names the mask and the colour.
+        DataError: For a broken or lossy file, or a colour that is not in the palette; it names the mask and the colour.
     """
     image = decode_raw(source, name)
-    _refuse_lossy(image, name)
+    refuse_lossy(image, source, name)
     colours = np.asarray(image.convert("RGB")).astype(np.int64)
     codes = (colours[..., 0] << 16) | (colours[..., 1] << 8) | colours[..., 2]
     known = {(red << 16) | (green << 8) | blue: number for (red, green, blue), number in palette.items()}
@@ -106,8 +108,3 @@ def decode_mask(source: str | Path | bytes, name: str, size: int | None = None) 
     if size is not None and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.NEAREST)
     return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def _refuse_lossy(image: Image.Image, name: str) -> None:
-    if image.format in ("JPEG", "MPO"):
-        raise DataError(f"{name} is a JPEG, which alters the ids at every edge. Save masks as PNG.")

@@ -150,6 +150,11 @@ def main_class(ids: np.ndarray) -> int:
     return int(counts.argmax()) + 1 if counts.any() else 0
 
 
+def is_background(name: str) -> bool:
+    """Whether a name of a class means the background, in capitals or not."""
+    return name.strip().casefold() == BACKGROUND
+
+
 def class_names(count: int) -> tuple[str, ...]:
     """Names for `count` classes that have none: "background", "class 1", "class 2", ..."""
     return (BACKGROUND, *(f"class {number}" for number in range(1, count)))

@@ -14,13 +14,13 @@ import numpy as np
 import PIL.Image
 from datasets import ClassLabel, Dataset, Features, Image
 
-from spellward.artifacts import cache_root, private_folder
 from spellward.data.cleaning import clean
 from spellward.data.coco import find_coco, read_coco
 from spellward.data.columns import two_columns
 from spellward.data.folder import SPLIT_ALIASES, read_folder
 from spellward.data.mask_columns import mask_column, read_mask_columns, told_apart
 from spellward.data.mask_folder import Found, is_mask_folder, is_penn_fudan, read_mask_folder, read_penn_fudan
+from spellward.data.parquet import by_split_column, read_parquet
 from spellward.data.sample import SAMPLE_SOURCES, load_sample
 from spellward.data.splits import DataReport, Splits, complete_splits
 from spellward.data.table import channels_first
@@ -60,7 +60,8 @@ def load_splits(
         source: A folder of class folders (with or without train, validation and test above them), a folder saved by
             `datasets`, a Parquet file or a folder of them, the id of a data set on the Hugging Face Hub,
             `sample:fashion` or `sample:clipart`, a pair of arrays (uint8 images [N, H, W, 3], [N, H, W] or
-            [N, 3, H, W]; labels [N]), or a `datasets.Dataset` or `DatasetDict`.
+            [N, 3, H, W]; labels [N]), or a `datasets.Dataset` or `DatasetDict`. Where all is one table, a column
+            `split` says which rows are for train, validation and test.
             For segmentation: a folder of `images` and `masks` (see `read_mask_folder`), a folder with COCO JSON or such
             a file (see `read_coco`), the folder of Penn-Fudan, any table with a column `mask` or the like (see
             `read_mask_columns`), or `sample:scenes`.
@@ -120,7 +121,7 @@ def _read(source: Source) -> _Raw:
             return _masked(read_coco(root, [path]), path)
         if path.suffix.lower() != ".parquet":
             raise DataError(f"{path} is neither a folder nor a Parquet file. Give a folder of class folders.")
-        return _Raw(_from_parquet([path]), str(path))
+        return _Raw(read_parquet([path]), str(path))
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return _Raw(_from_hub(source), source)
     raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id or one of: {SAMPLE_SOURCES}.")
@@ -135,7 +136,7 @@ def _from_folder(path: Path) -> _Raw:
         return _Raw({"train": loaded} if isinstance(loaded, Dataset) else dict(loaded), str(path))
     files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
     if files:
-        return _Raw(_from_parquet(files), str(path))
+        return _Raw(read_parquet(files), str(path))
     if is_penn_fudan(path):
         return _masked(read_penn_fudan(path), path)
     if is_mask_folder(path):
@@ -149,27 +150,6 @@ def _from_folder(path: Path) -> _Raw:
 
 def _masked(found: Found, path: Path) -> _Raw:
     return _Raw(found.parts, str(path), tuple(found.ignored), tuple(found.warnings), masked=True)
-
-
-def _from_parquet(files: list[Path]) -> dict[str, Dataset]:
-    """Files called train-..., validation-... or test-... are splits; else a column `split` says where a row belongs."""
-    groups: dict[str, list[str]] = {}
-    for file in files:
-        groups.setdefault(re.split(r"[^a-z]", file.name.lower())[0], []).append(str(file))
-    if not any(SPLIT_ALIASES.get(name) == "train" for name in groups):
-        groups = {"train": [str(file) for file in files]}
-    parts = {}
-    cache = str(private_folder(cache_root() / "parquet"))
-    for split, paths in groups.items():
-        try:
-            parts[split] = Dataset.from_parquet(paths, cache_dir=cache)
-        except Exception as error:  # Arrow raises many kinds on damaged files
-            raise DataError(f"{paths[0]} cannot be read as Parquet ({error}). Write it again.") from error
-    if len(parts) == 1 and "split" in next(iter(parts.values())).column_names:
-        (whole,) = parts.values()
-        column = np.asarray(whole["split"][:], dtype=str)
-        parts = {str(name): whole.select(np.flatnonzero(column == name)) for name in np.unique(column)}
-    return parts
 
 
 def _from_hub(name: str) -> dict[str, Dataset]:
@@ -208,8 +188,11 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _named_splits(raw: _Raw) -> tuple[dict[str, Dataset], list[str]]:
-    """Splits under the names train, validation and test; a single split of any name is all there is."""
-    filled = {name: part for name, part in raw.parts.items() if len(part)}
+    """Splits under the names train, validation and test; a single split of any name is all there is.
+
+    If it is one table, a column `split` says where its rows belong.
+    """
+    filled = by_split_column({name: part for name, part in raw.parts.items() if len(part)})
     if not filled:
         raise DataError(f"{raw.name} has no images. Check the path.")
     if len(filled) == 1:

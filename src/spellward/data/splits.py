@@ -96,6 +96,8 @@ def stratified_split(
         if may_lack and not len(rows):
             continue
         counts = [max(1, round(fraction * len(rows))) for fraction in fractions]
+        if not len(rows):
+            raise DataError(f"Class {name!r} has no training images. Add some, or take it out of the other splits.")
         if len(rows) <= sum(counts):
             raise DataError(
                 f"Class {name!r} has {len(rows)} images, too few for {len(parts)} splits (at least "
