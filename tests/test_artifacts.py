@@ -36,6 +36,14 @@ def test_paths_that_leave_their_folder_are_refused(folder: Path, path: str) -> N
         safe_join(folder, path)
 
 
+def test_links_that_lead_in_a_circle_are_refused(folder: Path) -> None:
+    (folder / "one").symlink_to("two")
+    (folder / "two").symlink_to("one")
+    for path in ("one", "one/weights"):
+        with pytest.raises(ArtifactError, match=r"leads in a circle; the artifact is broken or hostile\."):
+            safe_join(folder, path)
+
+
 def test_paths_inside_their_folder_are_joined(folder: Path) -> None:
     assert safe_join(folder, "deep/weights") == folder / "deep" / "weights"
     assert safe_join(folder, "new.json") == folder / "new.json"
@@ -101,6 +109,17 @@ def test_a_path_through_a_file_is_a_storage_error(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "x", tmp_path / "none" / "x", tmp_path / ("x" * 300)):
         with pytest.raises(StorageError, match="Cannot write"):
             atomic_write(path, "text")
+
+
+def test_where_nothing_can_be_made_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the system calls it: /proc says that there is no such file."""
+    with pytest.raises(StorageError, match=r"Cannot write /proc/e3\.png: .*\. .*\."):
+        atomic_write("/proc/e3.png", b"")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for path in (Path("/proc/x/spellward"), tmp_path / "circle", tmp_path / "circle" / "x", tmp_path / "dangling"):
+        with pytest.raises(StorageError, match=f"Cannot write {path}"):
+            private_folder(path)
 
 
 def test_unknown_types_never_become_text(tmp_path: Path) -> None:

@@ -53,6 +53,23 @@ def storage_errors(path: str | Path) -> Iterator[None]:
         raise StorageError(f"Cannot write {path}: {reason}. {advice}") from error
 
 
+@contextlib.contextmanager
+def write_errors(path: str | Path) -> Iterator[None]:
+    """As `storage_errors`, around what does nothing but write: there any OSError says that `path` cannot be written.
+
+    File systems that are none, such as /proc, answer in ways of their own: that there is no such file, say.
+
+    Raises:
+        StorageError: For any OSError.
+    """
+    try:
+        with storage_errors(path):
+            yield
+    except OSError as error:
+        reason = (error.strerror or "nothing can be made there").lower()
+        raise StorageError(f"Cannot write {path}: {reason}. Name another folder.") from error
+
+
 def atomic_write(path: str | Path, content: bytes | str, mode: int = 0o644) -> None:
     """Writes a file so that a kill or a full disk leaves the old one or the new one, never a part.
 
@@ -65,10 +82,12 @@ def atomic_write(path: str | Path, content: bytes | str, mode: int = 0o644) -> N
         StorageError: If the disk is full, cannot be written, or the folder does not exist.
     """
     path = Path(path)
-    if not path.parent.exists():
-        raise StorageError(f"Cannot write {path}: the folder {path.parent} does not exist. Make it, or name another.")
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    with storage_errors(path):
+    with write_errors(path):
+        if not path.parent.exists():
+            raise StorageError(
+                f"Cannot write {path}: the folder {path.parent} does not exist. Make it, or name another."
+            )
         descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -121,10 +140,11 @@ def private_folder(path: str | Path) -> Path:
         StorageError: If it cannot be made, or exists as a file or as a folder that many share, such as /tmp.
     """
     path = Path(path)
-    with storage_errors(path):
+    with write_errors(path):
         if path.exists():
             status = path.stat()
-            if not path.is_dir() or status.st_mode & stat.S_ISVTX or status.st_uid != os.getuid():
+            shared = status.st_mode & stat.S_ISVTX or path.resolve() == Path(path.anchor or "/")
+            if not path.is_dir() or shared or status.st_uid != os.getuid():
                 raise StorageError(f"{path} is not a folder of your own. Name another, which will be made private.")
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.chmod(0o700)
@@ -156,13 +176,9 @@ def check_place(path: Path) -> None:
     Raises:
         StorageError: If not.
     """
-    try:
-        with storage_errors(path):
-            nearest = next(parent for parent in path.absolute().parents if parent.exists())
-            tempfile.TemporaryFile(dir=nearest).close()
-    except OSError as error:  # file systems that are none, such as /proc, answer in ways of their own
-        reason = (error.strerror or "nothing can be made there").lower()
-        raise StorageError(f"Cannot write {path}: {reason}. Name another folder.") from error
+    with write_errors(path):
+        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        tempfile.TemporaryFile(dir=nearest).close()
 
 
 def cache_root() -> Path:
@@ -188,12 +204,20 @@ def safe_join(folder: Path, relative: str) -> Path:
     """A path inside a folder.
 
     Raises:
-        ArtifactError: If `relative` is absolute or leaves the folder, also by a symbolic link.
+        ArtifactError: If `relative` is absolute or leaves the folder, also by a symbolic link, or if links lead in a
+            circle there.
     """
     pure = PurePosixPath(relative)
     if not relative or pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
         raise ArtifactError(f"The path {relative!r} leaves its folder; the artifact is broken or hostile.")
     path = folder / pure
+    try:
+        path.stat()
+    except OSError as error:  # what is not there yet is no matter here
+        if error.errno == errno.ELOOP:
+            raise ArtifactError(
+                f"The path {relative!r} is a link that leads in a circle; the artifact is broken or hostile."
+            ) from error
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ArtifactError(f"The path {relative!r} leaves its folder by a link; the artifact is broken or hostile.")
     return path

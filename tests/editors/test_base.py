@@ -72,6 +72,15 @@ def test_the_source_is_left_alone_and_may_be_any_view() -> None:
     assert torch.equal(images, before)
 
 
+def test_an_array_of_numpy_is_edited_as_its_tensor_is() -> None:
+    images = pictures()
+    frozen = images.numpy().copy()
+    frozen.flags.writeable = False
+    for given in (images.numpy(), frozen):
+        assert torch.equal(Recorder().edit(given, "p"), 255 - images)
+    assert torch.equal(Recorder().edit(frozen[:, :, ::-1], "p"), 255 - images.flip(2))
+
+
 @pytest.mark.parametrize("strength", [0.01, 0.25, 0.5, 0.6, 0.999, 1.0])
 def test_the_blend_is_numpys(strength: float) -> None:
     rng = np.random.default_rng(0)
@@ -91,6 +100,9 @@ def test_the_blend_is_a_part_of_every_edit() -> None:
 ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"images": pictures().float()}, "uint8 images"),
     ({"images": pictures()[0]}, "uint8 images"),
+    ({"images": pictures().numpy()[0]}, r"uint8 images .* got torch\.uint8 \[3, 5, 7\]"),
+    ({"images": pictures().numpy().astype(np.float32)}, "uint8 images .* got an array of float32"),
+    ({"images": [1, 2, 3]}, "uint8 images .* got list"),
     ({"images": pictures()[:, :1]}, "uint8 images"),
     ({"images": pictures().permute(0, 2, 3, 1)}, "uint8 images"),
     ({"images": pictures()[..., :0]}, "at least one pixel"),

@@ -196,5 +196,6 @@ def test_an_empty_table_and_wrong_counts(table: ImageTable) -> None:
 
 
 def test_editors_are_found_by_name() -> None:
-    with pytest.raises(EditorError, match="names no editor"):
-        load_editor("img2img:")
+    for spec in ("img2img:", "", " "):
+        with pytest.raises(EditorError, match="names no editor"):
+            load_editor(spec)

@@ -251,7 +251,7 @@ def test_what_cannot_be_loaded(folders: dict[str, Path], tmp_path: Path, monkeyp
         load_editor("nobody/nothing")
     assert "\n" not in str(caught.value)
     with pytest.raises(EditorError, match=r"holds no model_index\.json"):
-        load_editor(str(tmp_path))
+        load_editor(tmp_path)
 
     pickled = tmp_path / "pickled"
     shutil.copytree(folders["instruct-pix2pix"], pickled)
@@ -274,6 +274,22 @@ def test_what_cannot_be_loaded(folders: dict[str, Path], tmp_path: Path, monkeyp
     (foreign / "unet" / "my_unet.py").write_text("raise SystemExit('code was run')")
     with pytest.raises(EditorError, match="code of its own for 'unet'"):
         load_editor(str(foreign))
+
+
+def test_of_a_hub_out_of_reach_one_sentence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[logging.LogRecord] = []
+
+    def unreachable(*_: object, **__: object) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no route to host")
+
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", said.append)
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "handlers", [handler])
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", unreachable)
+    with pytest.raises(EditorError, match="'nope' is neither a folder nor in the Hub's cache"):
+        load_editor("nope")
+    assert said == []
 
 
 def test_pipelines_that_edit_no_image_by_a_prompt_alone(folders: dict[str, Path], tmp_path: Path) -> None:

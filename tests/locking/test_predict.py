@@ -91,6 +91,8 @@ def test_an_edited_file_is_what_the_model_sees(
     assert torch.equal(pixels_of([tmp_path / "look.png"]), expected)
     with pytest.raises(StorageError, match="nowhere"):
         edit_file(photos / "0.png", tiny_lock.key, tmp_path / "nowhere" / "look.png")
+    with pytest.raises(StorageError, match=r"Cannot write /proc/look\.png: .*\. .*\."):  # a file system that is none
+        edit_file(photos / "0.png", tiny_lock.key, Path("/proc/look.png"))
     with pytest.raises(DataError, match=r"notes\.txt"):
         edit_file(photos / "notes.txt", tiny_lock.key, tmp_path / "look.png")
 
@@ -98,11 +100,14 @@ def test_an_edited_file_is_what_the_model_sees(
 def test_a_list_of_files_or_pictures_is_predicted_as_its_pixels_are(unlocked: UnlockedModel, photos: Path) -> None:
     files = image_files([photos])
     expected = unlocked.predict(pixels_of(files)).probabilities
-    for images in (files, [str(path) for path in files], tuple(Image.open(path) for path in files)):
+    for images in (files, [str(path) for path in files], tuple(Image.open(path) for path in files), iter(files)):
         assert np.allclose(unlocked.predict(images).probabilities, expected, atol=1e-5)
-    for images in (files[0], pixels_of(files).float()):
+    assert np.allclose(unlocked.predict(pixels_of(files).numpy()).probabilities, expected, atol=1e-5)
+    for one in (files[0], str(files[0]), Image.open(files[0])):
+        assert np.allclose(unlocked.predict(one).probabilities, expected[:1], atol=1e-5)
+    for wrong in (5, pixels_of(files).float()):
         with pytest.raises(DataError, match="Images are a uint8 tensor"):
-            unlocked.predict(images)  # type: ignore[arg-type]
+            unlocked.predict(wrong)  # type: ignore[arg-type]
 
 
 def test_without_a_key_nothing_is_edited(tiny_lock: LockResult, photos: Path) -> None:

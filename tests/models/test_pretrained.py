@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.tiny import CLASSES, SIDE, pictures, vit_folder
 from transformers import AutoImageProcessor
 
-from spellward.errors import ArtifactError
+from spellward.errors import ArtifactError, ModelError
 from spellward.models import load_checkpoint, load_model, save_checkpoint
 
 
@@ -59,3 +60,21 @@ def test_a_folder_that_does_not_say_how_it_takes_images_is_warned_of(tmp_path: P
     (folder / "preprocessor_config.json").unlink()
     with pytest.warns(UserWarning, match=rf"given {SIDE} px, normalised as for ImageNet"):
         load_checkpoint(folder)
+
+
+def test_of_a_hub_out_of_reach_one_sentence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = logging.getLogger("huggingface_hub")
+    said: list[logging.LogRecord] = []
+
+    def unreachable(*_: object, **__: object) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no route to host")
+
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", said.append)
+    monkeypatch.setattr(hub, "handlers", [handler])
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", unreachable)
+    level = hub.level
+    with pytest.raises(ModelError, match="nope is not an image classifier that can be loaded here: no route to host"):
+        load_checkpoint("nope")
+    assert said == [] and hub.level == level

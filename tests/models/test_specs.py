@@ -74,6 +74,22 @@ def test_a_module_must_have_an_output_for_each_class() -> None:
         load_model(TinyNetwork(), ("a", "b", "c", "d", "e"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_module_in_another_precision_is_copied_in_float32(dtype: torch.dtype) -> None:
+    module = TinyNetwork().to(dtype)
+    model = load_model(module, CLASSES, SIDE)
+    assert np.allclose(model.logits(pictures(2)), load_model(module.float(), CLASSES, SIDE).logits(pictures(2)))
+    module = TinyNetwork().to(dtype)
+    load_model(module, CLASSES, SIDE)
+    assert all(tensor.dtype == dtype for tensor in module.parameters())
+
+
+@pytest.mark.parametrize("classes", [5, None, "cats"])
+def test_classes_are_names(classes: object) -> None:
+    with pytest.raises(ModelError, match=f"Classes are a list of names, .*; got {classes!r}"):
+        load_model(TinyNetwork(), classes)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import EditorError
@@ -47,7 +48,7 @@ EDITORS: dict[str, Callable[[], Editor]] = {
 }
 
 
-def load_editor(spec: str) -> Editor:
+def load_editor(spec: str | Path) -> Editor:
     """Loads an editor.
 
     Args:
@@ -59,6 +60,7 @@ def load_editor(spec: str) -> Editor:
     Raises:
         EditorError: If there is no such editor, or its weights are missing or broken.
     """
+    spec = str(spec)
     if spec in EDITORS:
         return EDITORS[spec]()
     image_to_image = spec.startswith(IMG2IMG)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +81,7 @@ class Editor(ABC):
 
     def edit(
         self,
-        images: Tensor,
+        images: Tensor | np.ndarray,
         prompts: str | Sequence[str],
         seed: int = 0,
         salts: bytes | Sequence[bytes | None] | None = None,
@@ -89,7 +90,7 @@ class Editor(ABC):
         """Edits images; the same image under the same arguments gives the same pixels in any batch and order.
 
         Args:
-            images: uint8 [N, 3, H, W], RGB, 0 to 255, N may be 0.
+            images: uint8 [N, 3, H, W], RGB, 0 to 255, N may be 0; a tensor, or an array of NumPy.
             prompts: One prompt for all images, or one for each.
             seed: Seed of the initial noise, 0 to 2**63 - 1; the noise is the same for every image (ModelLock's
                 released code does so).
@@ -97,12 +98,13 @@ class Editor(ABC):
             settings: Steps, guidance, strength; the editor's `defaults` if not given.
 
         Returns:
-            uint8 [N, 3, H, W].
+            uint8 [N, 3, H, W], always a tensor.
 
         Raises:
             EditorError: For images of another dtype or shape, or arguments that make no sense.
         """
         settings = settings or self.defaults
+        images = _tensor_of(images)
         prompt_list = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
         salt_list = [salts] * len(images) if salts is None or isinstance(salts, bytes) else list(salts)
         _validate(images, prompt_list, seed, salt_list, settings, self.max_steps)
@@ -124,6 +126,20 @@ def blend(source: Tensor, edited: Tensor, strength: float) -> Tensor:
         return edited
     mixed = (1.0 - strength) * source.float() + strength * edited.float()
     return mixed.round().clamp(0, 255).to(torch.uint8)
+
+
+def tensor_from(pixels: np.ndarray) -> Tensor:
+    """A tensor of the same uint8 values; they are copied only where PyTorch cannot share them (read-only, flipped)."""
+    return torch.from_numpy(np.require(pixels, requirements=("C", "W")))
+
+
+def _tensor_of(images: object) -> Tensor:
+    if isinstance(images, np.ndarray) and images.dtype == np.uint8:
+        return tensor_from(images)
+    if not isinstance(images, Tensor):
+        what = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise EditorError(f"An editor takes uint8 images [N, 3, H, W] as a tensor or an array of NumPy; got {what}.")
+    return images
 
 
 def _validate(

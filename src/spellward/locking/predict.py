@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from spellward.artifacts import atomic_write, storage_errors
+from spellward.artifacts import atomic_write, write_errors
 from spellward.data import decode_image
 from spellward.data.images import SUFFIXES, square
 from spellward.data.overlays import mask_png, overlay
@@ -73,7 +73,7 @@ def segment_files(
         ModelError: If the model is a classifier.
         StorageError: If a picture cannot be written.
     """
-    with storage_errors(output):
+    with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for path in files:

@@ -109,7 +109,7 @@ class UnlockedModel:
         return images if self.key is None or self.editor is None else edit_with_key(self.editor, images, self.key)
 
     def segment(self, images: Images) -> Segmentations:
-        """Masks for uint8 [N, 3, S, S], where S should be `resolution`, or for a list of files and Pillow images.
+        """Masks for uint8 [N, 3, S, S], where S should be `resolution`, or for files and Pillow images, one or many.
 
         Raises:
             ModelError: If the model is a classifier.
@@ -129,7 +129,7 @@ class UnlockedModel:
         return Segmentations(masks, self.model.classes, edited - begun, time.perf_counter() - edited, objects)
 
     def predict(self, images: Images) -> Predictions:
-        """Predicts for uint8 [N, 3, S, S], where S should be `resolution`, or for a list of files and Pillow images.
+        """Predicts for uint8 [N, 3, S, S], where S should be `resolution`, or for files and Pillow images, one or many.
 
         Raises:
             ModelError: If the model gives masks.

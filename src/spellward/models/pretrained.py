@@ -31,15 +31,19 @@ _TASK = "spellward_task"
 
 @contextlib.contextmanager
 def no_hub_noise() -> Iterator[None]:
-    """Keeps transformers' warnings (fresh heads, say) and progress bars off the terminal."""
+    """Keeps transformers' warnings (fresh heads, say), progress bars and the Hub's new tries off the terminal."""
     from transformers.utils import logging as their_logging
 
     level, active = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
     their_logging.set_verbosity(logging.CRITICAL)
     their_logging.disable_progress_bar()
+    hub = logging.getLogger("huggingface_hub")
+    hub_level = hub.level
+    hub.setLevel(logging.CRITICAL)  # it tells of every new try; one sentence at the end is enough
     try:
         yield
     finally:
+        hub.setLevel(hub_level)
         their_logging.set_verbosity(level)
         if active:
             their_logging.enable_progress_bar()

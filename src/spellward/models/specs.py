@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ def load_model(
 
     Args:
         spec: "bundled" (EfficientNet-Lite0, ImageNet), "timm/NAME", "torchvision/NAME", a Hub id or local checkpoint
-            folder, or a module that gives logits, of which a copy is taken. "?random" at the end leaves out the
-            pretrained weights.
+            folder, or a module that gives logits, of which a copy in float32 is taken. "?random" at the end leaves
+            out the pretrained weights.
         classes: Names of the classes; for segmentation the first one is the background.
         input_size: Side of the images it will see; the model's own if not given.
         seed: Of the fresh head.
@@ -56,13 +56,17 @@ def load_model(
             backbone alone; "instances" gives an `InstanceModel` on the same networks.
 
     Raises:
-        ModelError: If the model is not there, or does not fit the classes.
+        ModelError: If the model is not there, or does not fit the classes, or these are no names.
     """
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise ModelError(f"Classes are a list of names, such as ['cat', 'dog']; got {classes!r}.")
+    classes = tuple(classes)
     if len(classes) < 2:
         raise ModelError(f"A classifier needs at least two classes; got {len(classes)}.")
     torch.manual_seed(seed)
     if isinstance(spec, nn.Module):
-        spec = copy.deepcopy(spec)  # the caller's own is not trained, and still is the public base
+        # A copy, as the caller's own is not trained and still is the public base; images come to it in float32.
+        spec = copy.deepcopy(spec).float()
         size = input_size or 224
         if task != CLASSIFICATION:
             return _from_module(spec, classes, size, task)

@@ -121,8 +121,9 @@ def test_half_precision_keeps_the_picture(images: Tensor, prompt: str) -> None:
 
 
 def test_it_is_found_by_name_and_its_fingerprint_is_that_of_its_files(editor: MiniEditor, tmp_path: Path) -> None:
-    found = load_editor("mini")
-    assert isinstance(found, MiniEditor) and found.fingerprint() == editor.fingerprint()
+    for name in ("mini", Path("mini")):
+        found = load_editor(name)
+        assert isinstance(found, MiniEditor) and found.fingerprint() == editor.fingerprint()
     shutil.copytree(WEIGHTS, tmp_path / "weights")
     assert MiniEditor(tmp_path / "weights").fingerprint() == editor.fingerprint()
     tensors = load_file(WEIGHTS / "text.safetensors")
