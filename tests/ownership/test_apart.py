@@ -8,6 +8,8 @@ from tests.ownership.simulator import softmax, world
 
 from spellward.errors import DataError
 from spellward.ownership import judge
+from spellward.ownership.quality import keeping_up
+from spellward.ownership.standardise import standardise
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
@@ -51,3 +53,43 @@ def test_references_that_do_not_do_the_task_show_nothing() -> None:
         some = [*made.references[:few], *idle[few:]]
         assert judge(made.victim, some, made.innocent(), opinions_count=True).verdict != "stolen"
     assert judge(made.victim, made.references, made.victim, opinions_count=True).verdict == "stolen"
+
+
+@pytest.mark.parametrize("references", [1, 4])
+@pytest.mark.parametrize("change", [lambda one: one, lambda one: 1e30 * one, lambda one: softmax(0.5 * one)])
+def test_the_victim_among_its_references_is_refused(references: int, change) -> None:  # type: ignore[no-untyped-def]
+    made = world(references=references)
+    given = [*made.references[1:], change(made.victim)]
+    with pytest.raises(DataError, match=f"Reference {references} says all but the same as the victim"):
+        judge(made.victim, given, made.innocent())
+
+
+@pytest.mark.parametrize("victim", [np.ones((300, 10)), np.tile(np.arange(10.0), (300, 1)), np.eye(10)[[3] * 300]])
+def test_a_victim_that_says_the_same_of_all_is_refused(victim: np.ndarray) -> None:
+    made = world()
+    with pytest.raises(DataError, match="same of every input"):
+        judge(victim, made.references, made.innocent())
+
+
+@pytest.mark.parametrize("references", [1, 2, 3, 5, 12])
+def test_beside_much_worse_references_only_near_copies_are_found(references: int) -> None:
+    """Good models are near one another, and all on one side of references that see less and err more."""
+    for seed in range(10):
+        random = np.random.default_rng([seed, references])
+        truth = 3.0 * np.eye(10)[random.integers(0, 10, 150)] + 0.8 * random.standard_normal((150, 10))
+        hard = random.gamma(1.5, 1.0, size=(150, 1))
+        # One reference cannot show that it is worse, so there the margin alone has to do.
+        own = 0.3 if references == 1 else 0.15
+        good = [truth + own * hard * random.standard_normal(truth.shape) for _ in range(2)]
+        poor = [0.7 * truth + 1.5 * hard * random.standard_normal(truth.shape) for _ in range(references)]
+        assert judge(good[0], poor, good[1]).verdict != "stolen"
+        assert judge(good[0], poor, np.round(softmax(good[0]), 3)).verdict == "stolen"
+
+
+def test_references_keep_up_with_their_equals_alone() -> None:
+    made = world(references=6, sharpness=2.0)
+    equal, *rows = [standardise(one) for one in (made.victim, *made.references)]
+    assert keeping_up(equal, rows) == pytest.approx(1.0, abs=0.15)
+    better = standardise(made.common + 0.1 * (made.victim - made.common))
+    poor = [standardise(made.common + 3 * (one - made.common)) for one in made.references]
+    assert keeping_up(better, poor) < 0.75

@@ -25,11 +25,22 @@ def test_all_formats_give_the_same_values(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_outputs(path), VALUES, err_msg=path.name)
 
 
-@pytest.mark.parametrize("header", ["0,1,2", "cat,dog,bird", ",0,1,2", ",cat,dog,bird"])
-def test_names_and_index_of_a_pandas_table_are_no_outputs(header: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "first"),
+    [
+        ("0,1,2", ""),
+        ("cat,dog,bird", ""),
+        (",0,1,2", "{}"),
+        (",cat,dog,bird", "{}"),
+        ("id,cat,dog,bird", "{}"),
+        ("Unnamed: 0,cat,dog,bird", "{}"),
+        ("file,cat,dog,bird", "images/{}.png"),
+    ],
+)
+def test_names_and_index_of_a_table_are_no_outputs(header: str, first: str, tmp_path: Path) -> None:
     rows = [",".join(map(str, row)) for row in VALUES]
-    if header.startswith(","):
-        rows = [f"{place},{row}" for place, row in enumerate(rows)]
+    if first:
+        rows = [f"{first.format(place)},{row}" for place, row in enumerate(rows)]
     (tmp_path / "a.csv").write_text("\n".join([header, *rows]) + "\n")
     np.testing.assert_array_equal(load_outputs(tmp_path / "a.csv"), VALUES)
 

@@ -129,6 +129,9 @@ def test_the_null_has_a_floor_and_grows_with_what_references_show() -> None:
         (lambda scores: np.round(softmax(scores), 2), "rounded"),
         (lambda scores: np.maximum(softmax(5 * scores), 1e-4), "clipped"),
         (lambda scores: np.eye(10)[scores.argmax(axis=1)], "label"),
+        (lambda scores: 100 * softmax(scores), "full"),
+        (lambda scores: np.round(100 * softmax(scores), 1), "rounded"),
+        (lambda scores: np.where(scores >= np.sort(scores)[:, -4, None], 100 * softmax(scores), 0), "top"),
         (lambda scores: np.where(scores >= np.sort(scores)[:, -4, None], softmax(scores), 0), "top"),
         (lambda scores: np.where(scores >= np.sort(scores)[:, -4, None], scores, -np.inf), "top"),
     ],
@@ -153,7 +156,7 @@ def test_one_reference_tells_copies_and_leaves_the_rest_open() -> None:
     for share, low, high in ((1.0, 0.0, 0.01), (0.9, 0.05, 0.3), (0.5, 0.36, 0.6), (0.0, 0.8, 1.2)):
         near = nearness(victim, [reference], standardise(made.related(share)), everything)
         assert low <= near.ratio <= high
-        assert (near.p_value < 0.01) == (share >= 0.9)
+        assert (near.p_value < 0.01) == (share == 1.0)
 
 
 def test_good_models_are_not_accused_for_being_right() -> None:

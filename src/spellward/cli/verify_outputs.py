@@ -21,7 +21,7 @@ _FILE = (
 @app.command(
     "verify-outputs",
     epilog=examples(
-        "spellward verify-outputs --victim v.npy --reference b1.npy --reference b2.npy --suspect s.npy",
+        "spellward verify-outputs --victim v.npy --reference a.npy --reference b.npy --reference c.npy --suspect s.npy",
         "spellward verify-outputs --victim v.csv --reference b.csv --suspect s.csv --poisoned p.csv --method holmes",
     ),
 )

@@ -1,4 +1,4 @@
-"""Whether references and peers are models of their own.
+"""Whether victim, references and peers are models of their own.
 
 The residual correlation averages over pairs of two different references, so that what one has of its own drops out. The
 same model given twice stands on both sides of a pair, and so do two checkpoints of one run: what they have of their own
@@ -20,10 +20,11 @@ from spellward.ownership.standardise import standardise
 # Squared distance of two models, as a part of that between victim and references. Of models that were trained apart it
 # is about one, however alike their data are.
 _ONE_MODEL = 0.02
+_NOTHING = 1e-9
 
 
 def check_apart(victim: Floats, models: Mapping[str, Floats]) -> None:
-    """Refuses models of which two are all but one.
+    """Refuses models of which two are all but one, and a victim that says the same of every input.
 
     Where models tell classes alone, they may well agree on every input, so nothing is said of them.
 
@@ -32,14 +33,21 @@ def check_apart(victim: Floats, models: Mapping[str, Floats]) -> None:
         models: The same of references and peers, by what they are called.
 
     Raises:
-        DataError: If two are.
+        DataError: If two are, or the victim hangs on no input.
     """
     scores, channel = on_equal_terms([listen(one) for one in (victim, *models.values())])
+    own, *others = (_varying(standardise(one)) for one in scores)
+    if not float(np.square(own).sum()) > _NOTHING * own.size:
+        raise DataError("The victim says the same of every input. Record what it says of images that it tells apart.")
     if channel.kind == "label":
         return
-    own, *others = (_varying(standardise(one)) for one in scores)
     rows = dict(zip(models, others, strict=True))
     usual = float(np.median([np.square(own - one).sum() for one in others]))
+    for name, one in rows.items():
+        least = 0.5 * float(np.square(one).sum() + np.square(own).sum())
+        limit = _NOTHING * least if len(rows) == 1 else _ONE_MODEL * min(usual, least)
+        if float(np.square(own - one).sum()) <= limit:
+            raise DataError(f"{name} says all but the same as the victim. Give models that were trained apart from it.")
     for first, second in combinations(rows, 2):
         one, other = rows[first], rows[second]
         # Two that hardly hang on the inputs are near to each other, whoever made them.

@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from spellward.ownership.outputs import Floats
 
 _MOST_DECIMALS = 6
+_PERCENT = 100.0
 _SHARPNESS_STEPS = 24
 _SHARPEST = 1e3
 _COARSENESS = ("full", "clipped", "rounded", "top", "label")
@@ -66,8 +67,9 @@ def listen(outputs: Floats) -> Told:
     """Recognises logits, probabilities and how much they tell.
 
     Args:
-        outputs: float64 [N, K], finite but for -inf.
+        outputs: float64 [N, K], finite but for -inf. Probabilities may be in per cent, or parts of any other whole.
     """
+    outputs = _as_shares(outputs)
     if not _are_probabilities(outputs):
         return Told(outputs, _channel_of_scores(outputs))
     with np.errstate(divide="ignore"):
@@ -118,6 +120,21 @@ def _channel_of_scores(scores: Floats) -> Channel:
         relative = scores - scores.max(axis=1, keepdims=True)
         return Channel("clipped", floor=float(np.exp(relative[np.isfinite(relative)].min())))
     return Channel()
+
+
+def _as_shares(outputs: Floats) -> Floats:
+    """Divides what adds up to another number than one in every row, or to at most a hundred of some classes alone."""
+    if not np.isfinite(outputs).all() or outputs.min() < 0 or outputs.max() <= 1:
+        return outputs
+    sums = outputs.sum(axis=1)
+    whole = float(np.median(sums))
+    unit = 1.0 if (outputs == np.round(outputs)).all() else 10.0 ** -(_decimals(outputs) or _MOST_DECIMALS)
+    rounding = min(0.5 * unit * outputs.shape[1], 0.05 * whole)
+    if np.abs(sums - whole).max() <= 0.01 * whole + rounding:
+        return outputs / (_PERCENT if abs(whole - _PERCENT) <= 0.01 * _PERCENT + rounding else whole)
+    told = (outputs > 0).sum(axis=1)
+    some = bool((told == told[0]).all()) and 0 < told[0] < outputs.shape[1]
+    return outputs / _PERCENT if some and sums.max() <= 1.01 * _PERCENT else outputs
 
 
 def _are_probabilities(outputs: Floats) -> bool:

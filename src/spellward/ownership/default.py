@@ -12,14 +12,19 @@ from numpy.typing import NDArray
 from spellward.ownership.against_many import judge_effects, queries_needed
 from spellward.ownership.case import Case, Finding
 from spellward.ownership.channel import Channel, on_equal_terms
-from spellward.ownership.nearness import BESIDE, CLEAR, MARGIN, NEAR, Nearness, consensus, nearness
+from spellward.ownership.nearness import BESIDE, CLEAR, NEAR, Nearness, consensus, nearness
 from spellward.ownership.outputs import Floats
+from spellward.ownership.quality import keeping_up
 from spellward.ownership.sanity import find_cause
 from spellward.ownership.standardise import standardise
 from spellward.ownership.verdict import Ruling
 
 _ENOUGH = 3
 _FOR_NEAR = 0.1
+# Below it references are no measure of how the victim's equals vary: innocent ones were accused there in simulations
+# (victim and suspects right on 83 %, references on 42 %). References as good as the victim had 0.74 to 1.28.
+_KEEP_UP = 0.75
+_ALIKE = 0.5
 _ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
 
 
@@ -37,10 +42,16 @@ def default_test(case: Case) -> Finding:
         # Which class is right all good models know; a copy shares the mistakes, too.
         return _near_copy(victim, innocent, suspect, np.ones_like(detailed), channel, case)
     if few:
-        return _against_few(victim, innocent, suspect, detailed, channel, case)
+        return _near_copy(victim, innocent, suspect, detailed, channel, case)
     if victim.shape[1] == 1:
         # With two classes a row says which one is right, and how surely, and nothing besides.
         return _near_copy(victim, innocent, suspect, detailed, channel, case)
+    if not (case.opinions_count or peers) and keeping_up(victim, references) < _KEEP_UP:
+        near = _near_copy(victim, innocent, suspect, detailed, channel, case)
+        if near.verdict == "stolen":
+            return near
+        reason = f"The references are much worse than the victim, so they can only show a near copy. {near.reason}"
+        return replace(near, verdict="inconclusive", reason=reason)
     share = 1.0 if case.opinions_count else 1 - _FOR_NEAR
     part = replace(case, alpha=share * case.alpha)
     finding = _against_many(victim, references, peers, suspect, detailed, channel, part)
@@ -102,39 +113,11 @@ def _against_many(
             f"Not even a perfect copy could be told from an independent model here: {facts}. Add inputs or references."
         )
         return Finding("inconclusive", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
+    if threshold >= 1 or effect > _ALIKE:
+        reason = f"The suspect may be like the victim by chance or by theft: {facts}. Add inputs or references."
+        return Finding("inconclusive", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
     reason = f"The suspect is no more like the victim than an independent model may be: {facts}."
     return Finding("not shown", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
-
-
-def _against_few(
-    victim: Floats,
-    references: Sequence[Floats],
-    suspect: Floats,
-    detailed: NDArray[np.bool_],
-    channel: Channel,
-    case: Case,
-) -> Finding:
-    """Nearness, because too few references tell nothing of how models vary."""
-    near = nearness(victim, references, suspect, detailed, case.seed)
-    best = nearness(victim, references, victim, detailed, case.seed).p_value
-    effect, threshold = max(0.0, 1 - near.ratio), 1 - MARGIN
-    number = "one reference" if len(references) == 1 else f"{len(references)} references"
-    facts = (
-        f"squared distance to the victim {near.ratio:.2f} of what lies between independent models, "
-        f"flagged below {MARGIN:g} ({number}, {near.rows} inputs, {channel})"
-    )
-    inconclusive = Finding("inconclusive", near.p_value, effect, "", threshold, best, None, str(channel), "nearness")
-    if best >= case.alpha:
-        reason = f"Not even a copy could be told from an independent model here: {facts}. Add references."
-        return replace(inconclusive, reason=reason)
-    if near.p_value < case.alpha:
-        reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
-        return replace(inconclusive, verdict="stolen", reason=reason)
-    if near.ratio < CLEAR:
-        reason = f"The suspect is near to the victim, but it takes more to tell by how much models vary: {facts}."
-        return replace(inconclusive, reason=reason)
-    reason = f"The suspect is no nearer to the victim than an independent model may be: {facts}."
-    return replace(inconclusive, verdict="not shown", reason=reason)
 
 
 def _near_copy(
@@ -147,7 +130,7 @@ def _near_copy(
     clear: float = CLEAR,
 ) -> Finding:
     """For want of a null: whether the suspect is all but the victim; from `clear` on it is clearly something else."""
-    others = [*references, consensus(references)]
+    others = [*references, consensus(references)] if len(references) > 1 else references
     best = nearness(victim, others, victim, told, case.seed, NEAR).p_value
     near = nearness(victim, others, suspect, told, case.seed, NEAR)
     facts = _how_near(near, NEAR, len(references), channel)

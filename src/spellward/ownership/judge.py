@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from spellward.errors import DataError
@@ -20,7 +21,7 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/8"
+VERSION = "spellward/9"
 """Of the default test: raised whenever it would judge otherwise."""
 _IDLE_SHARE = 0.5
 
@@ -63,8 +64,10 @@ def judge(
         raise DataError(f"There is no method {method!r}. Take one of: {', '.join(METHODS)}.")
     if not 0 < alpha < 0.5:
         raise DataError(f"The rate of false accusations is {alpha:g}. Give one between 0 and 0.5.")
-    if not references:
+    if len(references) == 0:
         raise DataError("There is no reference. Give the outputs of at least one independent model.")
+    if np.ndim(references[0]) < 2:
+        raise DataError("The references are one array of outputs. Give a list of arrays, one for each reference.")
     own = as_outputs(victim, "the victim")
     others = [as_outputs(one, f"reference {place}") for place, one in enumerate(references, start=1)]
     if len(peers) == 1:

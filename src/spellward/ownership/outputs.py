@@ -20,6 +20,7 @@ from spellward.errors import DataError
 Floats = NDArray[np.float64]
 
 _MAX_BYTES = 1 << 30
+_INDEX_NAMES = ("", "id", "idx", "index", "row", "unnamed: 0")
 _NAMES = ("outputs", "logits", "probabilities", "probs", "labels", "arr_0")
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 DELIMITERS = ",;\t"
@@ -75,12 +76,20 @@ def as_outputs(values: ArrayLike, name: str) -> Floats:
     Raises:
         DataError: If it is not.
     """
-    array = _as_floats(np.asarray(values), name)
+    array = _as_floats(as_array(values), name)
     if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] < 2:
         raise DataError(f"The outputs of {name} have the shape {list(array.shape)}. Give [inputs, classes].")
     if not usable(array):
         raise DataError(f"The outputs of {name} hold NaN or infinite values. Record them again.")
     return array
+
+
+def as_array(values: Any) -> np.ndarray:
+    """An array of whatever a model answers with: tensors of any device and precision, with or without gradients."""
+    if hasattr(values, "detach"):
+        plain = values.detach().cpu()
+        return np.asarray(plain.double() if plain.is_floating_point() else plain)
+    return np.asarray(values)
 
 
 def usable(array: Floats) -> bool:
@@ -144,10 +153,14 @@ def _read_csv_file(path: Path) -> Floats:
         with path.open(encoding="utf-8-sig") as lines:
             first = lines.readline()
             delimiter = delimiter_of(first)
+            second = [cell.strip() for cell in lines.readline().split(delimiter)]
             lines.seek(0)
             skipped = 0 if is_row([cell.strip() for cell in first.split(delimiter)]) else 1
-            table = np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64)
-            return table[:, 1:] if _is_numbered(first, delimiter, table) else table
+            # Names of files may stand in front of what was said about them.
+            named = len(second) > 1 and not is_number(second[0]) and is_number(second[1])
+            columns = range(1, len(second)) if named else None
+            table = np.loadtxt(lines, delimiter=delimiter, skiprows=skipped, ndmin=2, dtype=np.float64, usecols=columns)
+            return table[:, 1:] if not named and _is_numbered(first, delimiter, table) else table
     except ValueError as error:
         raise DataError(
             f"{path} is no table of numbers. Write one row for each input and one column for each class, numbers with "
@@ -177,8 +190,10 @@ def counts_columns(cells: list[str]) -> bool:
 
 
 def _is_numbered(header: str, delimiter: str, table: Floats) -> bool:
-    """Whether the first column has no name and counts the rows from 0, as the index of a pandas table does."""
-    return not header.split(delimiter)[0].strip() and np.array_equal(table[:, 0], np.arange(len(table)))
+    """Whether the first column counts the rows and has no name, as the index of a pandas table, or one that says so."""
+    name = header.split(delimiter)[0].strip(" \"'").casefold()
+    counted = table[:, 0] - table[0, 0] if len(table) and table[0, 0] in (0, 1) else table[:, 0]
+    return table.shape[1] > 1 and name in _INDEX_NAMES and np.array_equal(counted, np.arange(len(table)))
 
 
 def is_number(cell: str) -> bool:

@@ -36,6 +36,24 @@ def betterment(references: Sequence[Floats], see: Callable[[Floats], Floats]) ->
     return directions
 
 
+def keeping_up(victim: Floats, references: Sequence[Floats]) -> float:
+    """How often references name the class that the others' consensus names, as a part of how often the victim does.
+
+    About one where they are as good as the victim, however hard the inputs are. Where they are much worse, what is
+    known of how independent models differ was learnt from models that differ for other reasons.
+
+    Args:
+        victim: float64 [N, K], standardised rows.
+        references: Two or more of the same shape.
+    """
+    theirs, its = 0.0, 0.0
+    for left, one in enumerate(references):
+        named = consensus([other for place, other in enumerate(references) if place != left]).argmax(axis=1)
+        theirs += float((one.argmax(axis=1) == named).mean())
+        its += float((victim.argmax(axis=1) == named).mean())
+    return theirs / max(its, 1e-12)
+
+
 def without(rows: Floats, directions: Floats) -> Floats:
     """Rows projected off orthonormal directions.
 

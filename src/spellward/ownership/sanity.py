@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from spellward.ownership.case import Case
 from spellward.ownership.channel import Told, listen, on_equal_terms, one_hot
-from spellward.ownership.outputs import Floats, usable
+from spellward.ownership.outputs import Floats, as_array, usable
 from spellward.ownership.standardise import standardise
 
 _SHUFFLES = 50
@@ -29,10 +29,11 @@ def read_suspect(suspect: ArrayLike, rows: int, classes: int) -> Told | str:
     """The suspect's outputs, or why they cannot be compared.
 
     Args:
-        suspect: [N, K] logits or probabilities, or class numbers as [N] or [N, 1].
+        suspect: [N, K] logits or probabilities, or class numbers as [N] or [N, 1]; of two classes the second one's
+            probability will do.
         rows, classes: N and K of the victim.
     """
-    array = np.asarray(suspect)
+    array = as_array(suspect)
     if array.dtype.kind not in "biuf":
         return f"The suspect's outputs are of type {array.dtype}, not numbers"
     array = array.astype(np.float64)
@@ -42,6 +43,8 @@ def read_suspect(suspect: ArrayLike, rows: int, classes: int) -> Told | str:
         return "The suspect's outputs hold NaN or infinite values"
     if array.ndim == 1 or array.shape[1] == 1:
         labels = array.reshape(rows)
+        if classes == 2 and labels.min() >= 0 and labels.max() <= 1 and (labels != np.round(labels)).any():
+            return listen(np.stack([1 - labels, labels], axis=1))  # the probability of the second of two classes
         if not np.isfinite(labels).all() or (labels != np.round(labels)).any():
             return "The suspect gives one value for each input that is no class number"
         if labels.min() < 0 or labels.max() >= classes:

@@ -17,6 +17,7 @@ from spellward.models import VisionModel, load_checkpoint, load_model
 from spellward.models.bundled import MEAN, STD
 from spellward.models.vision import CLASSIFICATION
 from spellward.ownership.answers_file import read_answers
+from spellward.ownership.outputs import as_array
 
 _ONNX_BATCH = 64
 
@@ -90,7 +91,7 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels |
     Args:
         suspect: A `VisionModel` or module; an `Unlocked` model, which is asked through its key; a callable from
             uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or the path of a checkpoint folder, an `.onnx` file,
-            or recorded answers (`.npy`, `.npz`, `.csv`; see `answers_file.read_answers`).
+            or recorded answers (`.npy`, `.npz`, `.csv`; see `answers_file.read_answers`); or these as an array.
         probes: uint8 [N, 3, S, S].
         classes: The victim's.
         pixels: How the victim takes images: what stands in a module or an ONNX file takes them likewise, at the size
@@ -113,6 +114,8 @@ def kind_of(suspect: Any) -> str:
         return "model"
     if callable(suspect):
         return "callable"
+    if isinstance(suspect, (np.ndarray, Tensor)):
+        return "recorded"
     suffix = Path(str(suspect)).suffix.lower()
     if suffix in (".npy", ".npz", ".csv"):
         return "recorded"
@@ -130,11 +133,12 @@ def _unlocked(suspect: Unlocked, probes: Tensor, classes: tuple[str, ...], pixel
 
 
 def _callable(suspect: Callable[[Tensor], Any], probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
-    return Answers(np.asarray(suspect(probes)), None, "callable")
+    return Answers(as_array(suspect(probes)), None, "callable")
 
 
 def _recorded(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
-    return Answers(read_answers(suspect, classes, len(probes)), None, "recorded")
+    given = isinstance(suspect, (np.ndarray, Tensor))
+    return Answers(as_array(suspect) if given else read_answers(suspect, classes, len(probes)), None, "recorded")
 
 
 def _onnx(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels) -> Answers:
