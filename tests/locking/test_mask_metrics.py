@@ -83,6 +83,21 @@ def test_what_is_missed_invented_or_misnamed_costs() -> None:
     assert average_precision([(objects(), objects())]).value == 0.0
 
 
+def test_what_is_invented_where_nothing_is_costs() -> None:
+    """COCO's way to count; torchmetrics leaves such images out where masks alone are compared."""
+    one = objects((0, 0, 10, 10))
+    pairs = [(objects((0, 0, 10, 10), scores=(0.5,)), one), (objects((0, 0, 10, 10), scores=(0.9,)), objects())]
+    for boxes in (False, True):
+        assert average_precision(pairs, boxes).value == pytest.approx(0.5)
+
+
+def test_an_overlap_of_just_a_threshold_passes_it() -> None:
+    # 11 of 20 columns: an IoU of 0.55, which is above 0.5 and 0.55.
+    pair = (objects((0, 0, 11, 10)), objects((0, 0, 20, 10)))
+    for boxes in (False, True):
+        assert average_precision([pair], boxes).value == pytest.approx(0.2)
+
+
 def test_the_interval_holds_the_precision_and_narrows_with_images() -> None:
     right, wrong = objects((5, 5, 15, 15)), objects((8, 5, 18, 15))
     few, many = ([(right, right), (wrong, right)] * count for count in (10, 160))

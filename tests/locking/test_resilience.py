@@ -265,3 +265,10 @@ def test_a_stopped_lock_started_again_with_something_else_is_a_new_lock(
     mixed, straight = small_lock(tmp_path / "parts", **other), small_lock(tmp_path / "straight", **other)
     assert (mixed.key.strength, mixed.key.salt) == (straight.key.strength, straight.key.salt)
     assert state_digest(mixed.model.network) == state_digest(straight.model.network)
+
+
+def test_a_lock_whose_report_cannot_be_written_ends_before_it_trains(tmp_path: Path) -> None:
+    (tmp_path / "locked.report").write_text("mine")
+    with pytest.raises(StorageError, match=r"locked\.report is not a folder"):
+        lock("bundled", "sample:fashion", "with oil pastel", tmp_path / "locked", limit=40)
+    assert not (tmp_path / "locked").exists() and not (tmp_path / "locked.key").exists()

@@ -11,9 +11,11 @@ from tests.models.test_segmentation import CLASSES, SIDE, squares
 from tests.models.tiny import tiny_model
 from torch import Tensor, nn
 
-from spellward.data import MaskTable
+from spellward.data import IGNORE, MaskTable
 from spellward.locking.tasks import TASKS, through
 from spellward.models import load_model
+from spellward.models.grouping import Objects
+from spellward.models.object_networks import draw_objects
 
 TASK = TASKS["segmentation"]
 
@@ -118,6 +120,8 @@ def test_instances_are_judged_by_the_precision_of_their_masks() -> None:
 
     assert task.judge(knowing, table).value == pytest.approx(1.0)
     assert task.success(maps, table.truth(slice(None)).numpy()) == pytest.approx(1.0)
+    larger = table.truth(slice(None)).numpy().repeat(3, axis=2).repeat(3, axis=3)
+    assert task.success(maps, larger) == pytest.approx(1.0)  # grouped at the network's own size
     joined = maps.copy()
     joined[:, -3:] = 0.0
     joined[:, -3, 0, 0] = 1.0  # one centre for all: classes are right, and nothing is told apart
@@ -126,3 +130,13 @@ def test_instances_are_judged_by_the_precision_of_their_masks() -> None:
     model = load_model("bundled?random", CLASSES, SIDE, 0, "instances")
     checks = task.clean_checks(model, table, table, 0)
     assert checks.lp.value < 0.3 and checks.outline is not None
+
+
+def test_members_of_a_crowd_count_neither_way() -> None:
+    truth = np.zeros((1, 2, 64, 64), dtype=np.int64)
+    truth[0, :, 5:25, 5:25] = 1
+    truth[0, 0, 35:60, 5:60] = IGNORE
+    masks = np.zeros((3, 64, 64), dtype=bool)
+    masks[0, 5:25, 5:25], masks[1, 38:50, 8:20], masks[2, 38:50, 30:42] = True, True, True
+    found = Objects(masks, np.ones(3, np.int64), np.array([0.5, 0.9, 0.9], np.float32))
+    assert TASKS["instances"].success(draw_objects(found, 2, 64).numpy()[None], truth) == pytest.approx(1.0)

@@ -59,3 +59,27 @@ def test_the_best_come_first_and_specks_are_left_out() -> None:
     assert isinstance(found, Objects)
     assert found.classes.tolist() == [2, 1]
     assert found.scores[0] > found.scores[1]
+
+
+def test_objects_at_another_size_are_where_they_were() -> None:
+    (truth,) = pairs_of_squares(1).truth([0]).numpy()
+    there = true_objects(truth)
+    size = there.masks.shape[-1]
+    larger = there.at_size(3 * size)
+    assert (larger.masks == there.masks.repeat(3, axis=1).repeat(3, axis=2)).all()
+    back = larger.at_size(size)
+    assert (back.masks == there.masks).all() and (back.classes == there.classes).all()
+    assert there.at_size(size) is there
+    speck = np.zeros((2, 16, 16), dtype=bool)
+    speck[0, 1, 0], speck[1, 4:12, 4:12] = True, True
+    assert Objects(speck, np.array([1, 2]), np.array([0.9, 0.8])).at_size(4).classes.tolist() == [2]
+
+
+def test_what_lies_on_ignored_pixels_counts_neither_way() -> None:
+    masks = np.zeros((3, 16, 16), dtype=bool)
+    masks[0, :4, :4], masks[1, 8:, :8], masks[2, 8:, 8:] = True, True, True
+    ignored = np.zeros((16, 16), dtype=bool)
+    ignored[8:, 8:], ignored[8:10, :8] = True, True
+    left = Objects(masks, np.array([1, 2, 3]), np.array([0.9, 0.8, 0.7])).without(ignored)
+    assert left.classes.tolist() == [1, 2]
+    assert left.masks[1].sum() == 48 and not (left.masks & ignored).any()

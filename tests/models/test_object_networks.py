@@ -156,6 +156,25 @@ def test_what_is_drawn_is_read_back() -> None:
     assert not len(nothing)
 
 
+@pytest.mark.parametrize("moved", range(6))
+@pytest.mark.parametrize("scores", [(0.9, 0.15), (0.5, 0.5)])
+def test_an_object_within_another_is_drawn_and_found(moved: int, scores: tuple[float, float]) -> None:
+    masks = np.zeros((2, 64, 64), dtype=bool)
+    masks[0, 12:52, 12:52] = True
+    masks[1, 22 + moved : 42 + moved, 22 + moved : 42 + moved] = True
+    masks[0] &= ~masks[1]
+    drawn = Objects(masks, np.array([1, 2]), np.array(scores, np.float32))
+    found = objects_in(draw_objects(drawn, 3, 64).numpy())
+    np.testing.assert_array_equal(found.masks, masks)
+    np.testing.assert_allclose(found.scores, scores, atol=0.01)
+
+
+def test_more_objects_than_there_is_room_for_are_drawn_all_the_same() -> None:
+    masks = np.eye(64, dtype=bool).reshape(64, 8, 8)
+    maps = draw_objects(Objects(masks, np.ones(64, np.int64), np.full(64, 0.5, np.float32)), 2, 8)
+    assert maps.isfinite().all() and (maps[2] > 0).sum() == 64
+
+
 def test_each_pixel_has_one_owner_and_second_findings_are_left_out() -> None:
     masks = torch.zeros(4, 12, 12)
     masks[0, :6, :6], masks[1, :6, :5], masks[2, 4:12, 4:12], masks[3, 9:, :] = 0.9, 0.8, 0.7, 0.9

@@ -175,3 +175,10 @@ def test_fit_learns_masks(tmp_path: Path) -> None:
     again = load_model("bundled", CLASSES, SIDE, 0, "segmentation")
     with pytest.raises(ModelError, match="other settings"):
         fit(again, PlainExamples(table), replace(settings, seed=1), folder=tmp_path)
+
+
+def test_where_no_pixel_counts_the_loss_is_nothing() -> None:
+    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
+    loss = cross_entropy(logits, torch.full((2, 8, 8), IGNORE))
+    loss.backward()
+    assert float(loss) == 0.0 and logits.grad is not None and not logits.grad.any()

@@ -118,6 +118,8 @@ def lock(
         with storage_errors(output):
             key = resume_key(output, key, passphrase)
         check_place(output)
+        if report_folder(output).exists():
+            private_folder(report_folder(output))  # or else it could not be written to when all is done
         settings = settings or FitSettings()
         splits = (
             data
@@ -166,7 +168,7 @@ def lock(
             validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
             report=None if report is None else lambda done, total: report("Training", done, total),
         )
-        key = publish(vision, key, recipe, output, key_path, passphrase)
+        # Before the lock is there: without it, a score of the lock could take images for tests that it has learnt.
         TrainingRecord(
             model=vision.spec,
             input_size=vision.input_size,
@@ -180,6 +182,7 @@ def lock(
             train_fingerprint=train.fingerprint,
             versions=versions(),
         ).save(output)
+        key = publish(vision, key, recipe, output, key_path, passphrase)
         logs = work / f"fit-{run}" / "runs"
         if logs.is_dir():  # TensorBoard's
             shutil.copytree(logs, report_folder(output) / logs.name, dirs_exist_ok=True)

@@ -15,6 +15,7 @@ from spellward.models.grouping import Objects
 
 _RESAMPLES = 500
 _GROUPS = 10
+_OVERLAPS, _RECALLS = np.linspace(0.5, 0.95, 10), np.linspace(0.0, 1.0, 101)
 
 
 def class_counts(answers: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
@@ -80,10 +81,14 @@ def average_precision(compared: Sequence[tuple[Objects, Objects]], boxes: bool =
 def _precision(pairs: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]], boxes: bool) -> float:
     if not any(len(found["labels"]) for found, _ in pairs):
         return 0.0
-    metric = MeanAveragePrecision(iou_type="bbox" if boxes else "segm")
+    # Masks alone would leave out images without a true object, and what was invented there. The library's own
+    # thresholds are rounded, so that an overlap of just 0.55 would not pass.
+    metric = MeanAveragePrecision(
+        iou_type=("bbox", "segm"), iou_thresholds=_OVERLAPS.tolist(), rec_thresholds=_RECALLS.tolist()
+    )
     metric.warn_on_many_detections = False
     metric.update([found for found, _ in pairs], [there for _, there in pairs])
-    return max(0.0, float(metric.compute()["map"]))  # -1 where there are no objects
+    return max(0.0, float(metric.compute()["bbox_map" if boxes else "segm_map"]))  # -1 where there are no objects
 
 
 def _as_torchmetrics(found: Objects, there: Objects) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -72,6 +72,12 @@ def splits_as_locked(
         return data
     if record is not None:
         seed, limit = record.settings.seed, record.limit
+    else:
+        warnings.warn(
+            "There is no record of how this lock was trained (training.json in LOCKED.report). If the data have no "
+            "test images of their own, what is drawn for a test may have been trained on: give the seed of the lock.",
+            stacklevel=3,
+        )
     return load_splits(data, seed=seed, limit=limit, instances=instances)
 
 

@@ -101,7 +101,7 @@ class Segmentation:
 
     def success(self, scores: np.ndarray, truth: np.ndarray) -> float:
         classes = scores.shape[1] - self._extra
-        return self._measured([self._compared(maps_of_size(scores, truth.shape[-1]), truth, classes)]).value
+        return self._measured([self._compared(scores, truth, classes)]).value
 
     def clean_checks(self, model: VisionModel, thief: ImageTable, test: ImageTable, seed: int) -> CleanChecks:
         classes = len(test.classes)
@@ -114,9 +114,11 @@ class Segmentation:
         scores, shown = [], []
         for maps, truth in _maps(model.logits, test):
             logits, extra = maps[:, :classes], maps[:, classes:]
-            flat = np.moveaxis(maps, 1, -1).reshape(-1, maps.shape[1])
+            pixels = np.moveaxis(maps, 1, -1)
+            read_out = read(pixels.reshape(-1, maps.shape[1])).reshape(*pixels.shape[:3], classes)
+            read_out = np.moveaxis(read_out, -1, 1)
             ids = _classes_in(truth)
-            read_out = np.moveaxis(read(flat).reshape(*ids.shape, classes), -1, 1)
+            flat = np.moveaxis(maps_of_size(maps, ids.shape[-1]), 1, -1).reshape(-1, maps.shape[1])
             right.append(self._compared(maps, truth, classes))
             least.append(self._compared(np.concatenate([-logits, extra], axis=1), truth, classes))
             probed.append(self._compared(np.concatenate([read_out, extra], axis=1), truth, classes))
@@ -142,8 +144,8 @@ class Segmentation:
         return max(mean_iou(np.concatenate(one)).value for one in zip(*counts, strict=True))
 
     def _compared(self, maps: np.ndarray, truth: np.ndarray, classes: int) -> Any:
-        """What a few images add to the measure, from maps float32 [B, K + extra, S, S]."""
-        return class_counts(maps.argmax(axis=1), truth, classes)
+        """What a few images add to the measure, from maps float32 [B, K + extra, s, s] of the network's own size."""
+        return class_counts(maps_of_size(maps, truth.shape[-1]).argmax(axis=1), truth, classes)
 
     def _measured(self, compared: list[Any]) -> Accuracy:
         """The measure over all that was compared."""
@@ -169,7 +171,12 @@ class Instances(Segmentation):
         return average_precision([pair for few in compared for pair in few], boxes=True)
 
     def _compared(self, maps: np.ndarray, truth: np.ndarray, classes: int) -> Any:
-        return [(objects_in(one), true_objects(right)) for one, right in zip(maps, truth, strict=True)]
+        # Grouped where the network sees: maps that are enlarged first have ties, and one object becomes several.
+        size = truth.shape[-1]
+        return [
+            (objects_in(one).at_size(size).without(right[0] == IGNORE), true_objects(right))
+            for one, right in zip(maps, truth, strict=True)
+        ]
 
     def _measured(self, compared: list[Any]) -> Accuracy:
         return average_precision([pair for few in compared for pair in few])
@@ -204,12 +211,11 @@ def through(model: VisionModel, change: Change) -> Predictor:
 
 
 def _maps(predict: Predictor, table: ImageTable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields scores float32 [B, K, S, S] and the truth of a few images at a time, at the masks' size."""
-    size = table.images.size
-    chunk = maps_at_once(len(table.classes), size)
+    """Yields scores float32 [B, K, s, s] at the network's own size and the truth of a few images at a time."""
+    chunk = maps_at_once(len(table.classes), table.images.size)
     for start in range(0, len(table), chunk):
         rows = slice(start, min(start + chunk, len(table)))
-        yield maps_of_size(predict(table.images[rows]), size), table.truth(rows).numpy()
+        yield predict(table.images[rows]), table.truth(rows).numpy()
 
 
 def _classes_in(truth: np.ndarray) -> np.ndarray:
@@ -222,7 +228,8 @@ def _some_pixels(predict: Predictor, table: ImageTable, rng: np.random.Generator
     outputs, labels = [], []
     each = max(1, min(_PIXELS_AN_IMAGE, _MOST_PIXELS // max(len(table), 1)))
     for scores, truth in _maps(predict, table):
-        flat = np.moveaxis(scores, 1, -1).reshape(len(truth), -1, scores.shape[1])
+        shown = maps_of_size(scores, truth.shape[-1])
+        flat = np.moveaxis(shown, 1, -1).reshape(len(truth), -1, scores.shape[1])
         classes = _classes_in(truth).reshape(len(truth), -1)
         for row in range(len(truth)):
             places = rng.choice(classes.shape[1], each, replace=False)

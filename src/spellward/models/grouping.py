@@ -36,6 +36,30 @@ class Objects:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def where(self, kept: np.ndarray) -> Objects:
+        """Those that are kept, bool [n]."""
+        return Objects(self.masks[kept], self.classes[kept], self.scores[kept])
+
+    def at_size(self, size: int) -> Objects:
+        """The same in an image of another side: each pixel is what the nearest one was; what gets none is gone."""
+        own = self.masks.shape[-1]
+        if own == size:
+            return self
+        nearest = ((np.arange(size) + 0.5) * own / size).astype(np.int64)
+        masks = self.masks[:, nearest][:, :, nearest]
+        return Objects(masks, self.classes, self.scores).where(np.asarray(masks.any(axis=(1, 2))))
+
+    def without(self, ignored: np.ndarray) -> Objects:
+        """Without the pixels of bool [S, S], and without objects that had half of theirs or more there.
+
+        So are members of a crowd, which COCO counts neither as found nor as invented.
+        """
+        if not ignored.any():
+            return self
+        masks = self.masks & ~ignored
+        left, whole = (some.sum(axis=(1, 2)) for some in (masks, self.masks))
+        return Objects(masks, self.classes, self.scores).where(2 * left > whole)
+
     def boxes(self) -> np.ndarray:
         """Left, top, right and bottom of each in pixels, the last two outside of it: int64 [n, 4]."""
         edges = []
@@ -64,6 +88,11 @@ def no_objects(size: int) -> Objects:
     return Objects(np.zeros((0, size, size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
+def reach_at(size: int) -> int:
+    """Of two marks no further apart than so many pixels, down or right, the higher one alone is an object's centre."""
+    return round(size / SPREAD)
+
+
 def objects_in(maps: np.ndarray) -> Objects:
     """Groups the pixels of one image.
 
@@ -78,8 +107,8 @@ def objects_in(maps: np.ndarray) -> Objects:
     classes = values[: -len(EXTRA)].softmax(dim=0)
     size = int(values.shape[-1])
     centres = values[-len(EXTRA)]
-    reach = 2 * round(size / SPREAD) + 1
-    highest = F.max_pool2d(centres[None, None], reach, stride=1, padding=reach // 2)[0, 0]
+    reach = reach_at(size)
+    highest = F.max_pool2d(centres[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
     peaks = torch.nonzero((centres == highest) & (centres > _LEAST_CENTRE))
     heights = centres[peaks[:, 0], peaks[:, 1]].clamp(max=1.0)
     best = heights.argsort(descending=True, stable=True)[:_MOST_OBJECTS]

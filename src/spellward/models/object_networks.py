@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from spellward.data.masks import IGNORE
-from spellward.models.grouping import EXTRA, FEWEST_PIXELS, SPREAD, Objects, no_objects, true_objects
+from spellward.models.grouping import EXTRA, FEWEST_PIXELS, Objects, no_objects, reach_at, true_objects
 
 _SURE = 8.0
 """Logit of a pixel's class over the others: sure enough for a softmax of 0.997 among ten."""
@@ -80,15 +80,24 @@ def draw_objects(objects: Objects, classes: int, size: int) -> Tensor:
     ids = torch.from_numpy(objects.ids().astype(np.int64))
     maps[:classes] = _SURE * nn.functional.one_hot(ids, classes).movedim(-1, 0)
     grid = torch.arange(size, dtype=torch.float32)
+    free = torch.ones((size, size), dtype=torch.bool)
     for mask, score in zip(torch.from_numpy(objects.masks), objects.scores, strict=True):
-        places = mask.nonzero().float()
-        middle = places.mean(dim=0).round()
-        down, right = grid[:, None] - middle[0], grid[None, :] - middle[1]
-        near = float(score) * torch.exp(-(down.square() + right.square()) / (2 * (size / SPREAD) ** 2))
-        maps[classes] = torch.maximum(maps[classes], near)
-        for way, away in enumerate((-down, -right), start=1):
+        row, column = _nearest(free, mask.nonzero().float().mean(dim=0))
+        maps[classes, row, column] = float(score)
+        reach = reach_at(size)
+        free[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = False
+        for way, away in enumerate((row - grid[:, None], column - grid[None, :]), start=1):
             maps[classes + way] = torch.where(mask, away.expand(size, size) / size, maps[classes + way])
     return maps
+
+
+def _nearest(free: Tensor, middle: Tensor) -> tuple[int, int]:
+    """The free place nearest to an object's middle: one object within another has nearly the same middle."""
+    places = free.nonzero()
+    if not len(places):  # more objects than an image of this size has room for
+        places = torch.ones_like(free).nonzero()
+    row, column = places[(places - middle).square().sum(dim=1).argmin()].tolist()
+    return row, column
 
 
 def without_overlap(masks: Tensor, kinds: Tensor, scores: Tensor, least_score: float = 0.1) -> Objects:

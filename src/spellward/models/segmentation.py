@@ -74,10 +74,15 @@ def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None = None) 
         logits: float [B, K], or [B, K, h, w], which are resized to the truth.
         truth: int64 [B], or [B, H, W] in which `IGNORE` does not count.
         weights: float [K], how much a pixel of each class counts; pixels alone.
+
+    Returns:
+        A scalar; zero where no pixel counts.
     """
     if truth.ndim == 1:
         return F.cross_entropy(logits, truth, weight=weights)
     resized = resize_logits(logits, (int(truth.shape[1]), int(truth.shape[2])))
+    if bool((truth == IGNORE).all()):
+        return 0.0 * resized.sum()
     return F.cross_entropy(resized, truth, weight=weights, ignore_index=IGNORE)
 
 
