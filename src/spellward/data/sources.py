@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import datasets
-import numpy as np
-import PIL.Image
-from datasets import ClassLabel, Dataset, Features, Image
+from datasets import Dataset
 
+from spellward.data.arrays import Pairs, from_arrays, from_pairs
 from spellward.data.cleaning import clean
 from spellward.data.coco import find_coco, read_coco
 from spellward.data.columns import two_columns
@@ -23,10 +21,9 @@ from spellward.data.mask_folder import Found, is_mask_folder, is_penn_fudan, rea
 from spellward.data.parquet import by_split_column, read_parquet
 from spellward.data.sample import SAMPLE_SOURCES, load_sample
 from spellward.data.splits import DataReport, Splits, complete_splits
-from spellward.data.table import channels_first
 from spellward.errors import DataError
 
-Source: TypeAlias = str | Path | Dataset | Mapping[str, Dataset] | tuple[Any, Any]
+Source: TypeAlias = str | Path | Dataset | Mapping[str, Dataset | Pairs] | tuple[Any, Any] | Pairs
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -60,8 +57,9 @@ def load_splits(
         source: A folder of class folders (with or without train, validation and test above them), a folder saved by
             `datasets`, a Parquet file or a folder of them, the id of a data set on the Hugging Face Hub,
             `sample:fashion` or `sample:clipart`, a pair of arrays (uint8 images [N, H, W, 3], [N, H, W] or
-            [N, 3, H, W]; labels [N]), or a `datasets.Dataset` or `DatasetDict`. Where all is one table, a column
-            `split` says which rows are for train, validation and test.
+            [N, 3, H, W]; labels [N]), a `datasets.Dataset` or `DatasetDict`, or a PyTorch data set of pictures and
+            class numbers such as torchvision's `ImageFolder`, or several by the names of their splits. Where all is one
+            table, a column `split` says which rows are for train, validation and test.
             For segmentation: a folder of `images` and `masks` (see `read_mask_folder`), a folder with COCO JSON or such
             a file (see `read_coco`), the folder of Penn-Fudan, any table with a column `mask` or the like (see
             `read_mask_columns`), or `sample:scenes`.
@@ -102,11 +100,12 @@ def _read(source: Source) -> _Raw:
     if isinstance(source, Dataset):
         return _Raw({"train": source}, "the Dataset")
     if isinstance(source, Mapping):
-        return _Raw(dict(source), "the DatasetDict")
+        parts = {name: part if isinstance(part, Dataset) else from_pairs(part) for name, part in source.items()}
+        return _Raw(parts, "the DatasetDict")
     if isinstance(source, tuple):
-        return _Raw({"train": _from_arrays(*source)}, "the arrays")
+        return _Raw({"train": from_arrays(*source)}, "the arrays")
     if not isinstance(source, (str, Path)):
-        raise DataError(f"Images come from a path, a Hub id, arrays or a Dataset, not {type(source).__name__}.")
+        return _Raw({"train": from_pairs(source)}, f"the {type(source).__name__}")
     if str(source).startswith("sample:"):
         sample = load_sample(str(source).removeprefix("sample:"))
         return _Raw(sample, str(source), masked=all("mask" in part.column_names for part in sample.values()))
@@ -167,24 +166,6 @@ def _from_hub(name: str) -> dict[str, Dataset]:
     finally:
         logger.setLevel(level)
     return dict(loaded)
-
-
-def _from_arrays(images: Any, labels: Any) -> Dataset:
-    pixels, numbers = channels_first(np.asarray(images)), np.asarray(labels)
-    if numbers.ndim != 1 or len(numbers) != len(pixels) or numbers.dtype.kind not in "iuUb":
-        raise DataError(f"Expected {len(pixels)} labels, got {numbers.dtype} {list(numbers.shape)}.")
-    if not len(numbers) or (numbers.dtype.kind == "i" and numbers.min() < 0):
-        raise DataError("The arrays have no images or negative labels. Give at least one image and labels from 0.")
-    names, codes = np.unique(numbers, return_inverse=True)
-    features = Features({"image": Image(), "label": ClassLabel(names=[str(name) for name in names])})
-    encoded = [{"bytes": _png(one), "path": None} for one in pixels]
-    return Dataset.from_dict({"image": encoded, "label": codes.tolist()}, features=features)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = BytesIO()
-    PIL.Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _named_splits(raw: _Raw) -> tuple[dict[str, Dataset], list[str]]:
