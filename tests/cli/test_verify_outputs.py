@@ -120,3 +120,13 @@ def test_unusable_input_ends_with_one_line(
     assert run(*arguments) == 3
     error = capsys.readouterr().err
     assert named in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("count", "hinted"), [(1, True), (3, False)])
+def test_few_references_are_said_to_be_few(
+    count: int, hinted: bool, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*given(files, "innocent.npz", count)) == 0
+    said = capsys.readouterr()
+    assert ("fewer than three references" in said.err) == hinted
+    assert "published" not in said.out and "options" not in said.out

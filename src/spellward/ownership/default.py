@@ -154,9 +154,10 @@ def _either(many: float | None, near: float) -> float:
 
 
 def _how_near(near: Nearness, margin: float, references: int, channel: Channel) -> str:
+    number = "one independent model" if references == 1 else f"{references} independent models"
     return (
         f"squared distance to the victim {near.ratio:.2f} of the least that lies between independent models, "
-        f"flagged below {margin:g} ({references} independent models, {near.rows} inputs, {channel})"
+        f"flagged below {margin:g} ({number}, {near.rows} inputs, {channel})"
     )
 
 
