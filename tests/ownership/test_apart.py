@@ -74,7 +74,7 @@ def test_a_victim_that_says_the_same_of_all_is_refused(victim: np.ndarray) -> No
 @pytest.mark.parametrize("references", [1, 2, 3, 5, 12])
 def test_beside_much_worse_references_only_near_copies_are_found(references: int) -> None:
     """Good models are near one another, and all on one side of references that see less and err more."""
-    for seed in range(10):
+    for seed in range(5):
         random = np.random.default_rng([seed, references])
         truth = 3.0 * np.eye(10)[random.integers(0, 10, 150)] + 0.8 * random.standard_normal((150, 10))
         hard = random.gamma(1.5, 1.0, size=(150, 1))
