@@ -53,5 +53,6 @@ def _page_faults(way: str, **environment: str) -> tuple[bool, int]:
 def test_memory_that_was_freed_is_used_again_unless_the_user_has_decided_otherwise() -> None:
     kept, faults = _page_faults("keep")
     assert kept
-    assert faults < 1000 < _page_faults("plain")[1]
+    # One of the eight may still lie elsewhere, by what else the process holds.
+    assert 4 * faults < _page_faults("plain")[1]
     assert _page_faults("keep", MALLOC_MMAP_MAX_="65536")[0] is False
