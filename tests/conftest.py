@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,25 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     """No test reads the developer's passphrase or writes into the developer's cache."""
     monkeypatch.delenv("SPELLWARD_PASSPHRASE", raising=False)
     monkeypatch.setenv("SPELLWARD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@dataclass
+class FarHub:
+    """A Hub out of reach: what stands for asking it, and what was logged."""
+
+    said: list[logging.LogRecord]
+
+    def ask(self, *_: object, **__: object) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no route to host")
+
+
+@pytest.fixture
+def far_hub(monkeypatch: pytest.MonkeyPatch) -> FarHub:
+    hub, handler = FarHub([]), logging.Handler()
+    monkeypatch.setattr(handler, "emit", hub.said.append)
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "handlers", [handler])
+    return hub
 
 
 @pytest.fixture(scope="session", autouse=True)

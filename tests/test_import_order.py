@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "spellward"
 ORDER = (
     {"errors", "hardware"},
-    {"keys", "artifacts", "manifest", "sealing"},
+    {"hub", "keys", "artifacts", "manifest", "sealing"},
     {"data"},
     {"models"},
     {"editors"},

@@ -15,6 +15,7 @@ import pytest
 import torch
 from diffusers import AutoPipelineForImage2Image, StableDiffusionInstructPix2PixPipeline
 from PIL import Image
+from tests.conftest import FarHub
 from tests.editors.tiny_pipelines import KINDS, NOT_EDITORS
 from torch import Tensor
 
@@ -276,20 +277,11 @@ def test_what_cannot_be_loaded(folders: dict[str, Path], tmp_path: Path, monkeyp
         load_editor(str(foreign))
 
 
-def test_of_a_hub_out_of_reach_one_sentence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[logging.LogRecord] = []
-
-    def unreachable(*_: object, **__: object) -> None:
-        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
-        raise OSError("no route to host")
-
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", said.append)
-    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "handlers", [handler])
-    monkeypatch.setattr("diffusers.DiffusionPipeline.download", unreachable)
+def test_of_a_hub_out_of_reach_one_sentence_is_said(far_hub: FarHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", far_hub.ask)
     with pytest.raises(EditorError, match="'nope' is neither a folder nor in the Hub's cache"):
         load_editor("nope")
-    assert said == []
+    assert far_hub.said == []
 
 
 def test_pipelines_that_edit_no_image_by_a_prompt_alone(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.conftest import FarHub
 from tests.models.tiny import CLASSES, SIDE, pictures, vit_folder
 from transformers import AutoImageProcessor
 
@@ -62,19 +63,10 @@ def test_a_folder_that_does_not_say_how_it_takes_images_is_warned_of(tmp_path: P
         load_checkpoint(folder)
 
 
-def test_of_a_hub_out_of_reach_one_sentence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_hub_out_of_reach_one_sentence_is_said(far_hub: FarHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", far_hub.ask)
     hub = logging.getLogger("huggingface_hub")
-    said: list[logging.LogRecord] = []
-
-    def unreachable(*_: object, **__: object) -> None:
-        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
-        raise OSError("no route to host")
-
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", said.append)
-    monkeypatch.setattr(hub, "handlers", [handler])
-    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", unreachable)
     level = hub.level
     with pytest.raises(ModelError, match="nope is not an image classifier that can be loaded here: no route to host"):
         load_checkpoint("nope")
-    assert said == [] and hub.level == level
+    assert far_hub.said == [] and hub.level == level

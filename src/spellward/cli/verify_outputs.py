@@ -12,7 +12,6 @@ from spellward.cli.options import JsonOption, SeedOption, examples
 
 app = typer.Typer()
 
-_ENOUGH = 3
 _FILE = (
     "logits or probabilities, inputs by classes, as .npy, .npz or .csv (`0.91,0.09`: a row of numbers for each input; "
     "one line of names may stand above)."
@@ -64,6 +63,7 @@ def verify_outputs_command(
     a script reads it from `verdict` in --json.
     """
     from spellward.ownership import judge, load_outputs
+    from spellward.ownership.default import ENOUGH
     from spellward.ownership.judge import DEFAULT
 
     options.check_method(method)
@@ -83,5 +83,5 @@ def verify_outputs_command(
         del record["published"], record["options"]  # of claims
         record["controls"] = "; ".join(f"{control.name}: {control.verdict}" for control in verdict.controls) or None
     options.print_record(record, as_json)
-    if method == DEFAULT and len(reference) < _ENOUGH:
+    if method == DEFAULT and len(reference) < ENOUGH:
         options.hint("With fewer than three references only near copies are found. Give more, as good as your model.")

@@ -9,10 +9,9 @@ import numpy as np
 import PIL.Image
 from datasets import ClassLabel, Dataset, Features, Image
 
+from spellward.data.images import PNG_MODES
 from spellward.data.table import channels_first
 from spellward.errors import DataError
-
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 
 class Pairs(Protocol):
@@ -109,7 +108,7 @@ def _number(label: Any, kind: str) -> int:
 
 def _png_of(picture: Any, kind: str) -> bytes:
     if isinstance(picture, PIL.Image.Image):
-        return _saved(picture if picture.mode in _MODES else picture.convert("RGB"))
+        return _saved(picture if picture.mode in PNG_MODES else picture.convert("RGB"))
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise DataError(

@@ -21,6 +21,8 @@ MIN_SIDE = 2
 _WANTED = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 Image.init()  # registers all formats; which there are depends on how Pillow was built
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+"""Modes of Pillow that a PNG keeps as they are."""
 SUFFIXES = frozenset(
     f".{ending}"
     for ending in "png jpg jpeg jpe jfif mpo webp bmp dib gif tif tiff ppm pgm pbm pnm jp2 avif".split()  # noqa: SIM905

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from spellward.data.parquet import by_split_column, read_parquet
 from spellward.data.sample import SAMPLE_SOURCES, load_sample
 from spellward.data.splits import DataReport, Splits, complete_splits
 from spellward.errors import DataError
+from spellward.hub import quiet_hub
 
 Source: TypeAlias = str | Path | Dataset | Mapping[str, Dataset | Pairs] | tuple[Any, Any] | Pairs
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -152,19 +152,15 @@ def _masked(found: Found, path: Path) -> _Raw:
 
 
 def _from_hub(name: str) -> dict[str, Dataset]:
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it tells of every new try; one sentence at the end is enough
     try:
-        loaded = datasets.load_dataset(name)
+        with quiet_hub():
+            loaded = datasets.load_dataset(name)
     except Exception as error:  # network, Hub and builder errors have no common base
         first = str(error).strip().split("\n")[0]
         raise DataError(
             f"{name!r} is no file or folder here, and cannot be loaded from the Hugging Face Hub ({first}). Check the "
             f"path or id, and the network."
         ) from error
-    finally:
-        logger.setLevel(level)
     return dict(loaded)
 
 

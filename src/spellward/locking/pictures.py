@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from spellward.data import decode_image
-from spellward.data.images import square
+from spellward.data.images import PNG_MODES, square
 from spellward.editors.base import tensor_from
 from spellward.errors import DataError
 
@@ -21,7 +21,6 @@ Images = Tensor | np.ndarray | Picture | Iterable[Picture]
 """uint8 [N, 3, H, W], a tensor or an array of NumPy, or image files and pictures of Pillow: one, or any number."""
 
 _WANTED = "Images are a uint8 tensor or array [N, 3, H, W], or image files and Pillow images, one or a list"
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # those that a PNG keeps as they are
 
 
 def pixels_of(images: Images, side: int) -> Tensor:
@@ -60,7 +59,7 @@ def _decoded(given: object, number: int) -> Image.Image:
     if not isinstance(given, Image.Image):
         raise DataError(f"{_WANTED}; number {number} of the list is {type(given).__name__}.")
     name = f"Image {number} of the list"
-    if given.mode not in _MODES:
+    if given.mode not in PNG_MODES:
         raise DataError(f"{name} has the unusual mode {given.mode}. Convert it to RGB, or give its file.")
     # By way of a file, so that what becomes of colours, transparency and rotation is decided in one place.
     file = io.BytesIO()

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from spellward.errors import ArtifactError, ModelError
+from spellward.hub import quiet_hub
 from spellward.models.grouping import EXTRA
 from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
@@ -37,13 +38,10 @@ def no_hub_noise() -> Iterator[None]:
     level, active = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
     their_logging.set_verbosity(logging.CRITICAL)
     their_logging.disable_progress_bar()
-    hub = logging.getLogger("huggingface_hub")
-    hub_level = hub.level
-    hub.setLevel(logging.CRITICAL)  # it tells of every new try; one sentence at the end is enough
     try:
-        yield
+        with quiet_hub():
+            yield
     finally:
-        hub.setLevel(hub_level)
         their_logging.set_verbosity(level)
         if active:
             their_logging.enable_progress_bar()

@@ -19,7 +19,7 @@ from spellward.ownership.sanity import find_cause
 from spellward.ownership.standardise import standardise
 from spellward.ownership.verdict import Ruling
 
-_ENOUGH = 3
+ENOUGH = 3
 _FOR_NEAR = 0.1
 # Below it references are no measure of how the victim's equals vary: innocent ones were accused there in simulations
 # (victim and suspects right on 83 %, references on 42 %). References as good as the victim had 0.74 to 1.28.
@@ -37,7 +37,7 @@ def default_test(case: Case) -> Finding:
     if cause is not None:
         return Finding("inconclusive", None, None, f"{cause}.", channel=str(channel))
     detailed = _detailed(scores[0], channel)
-    few = len(references) < _ENOUGH
+    few = len(references) < ENOUGH
     if channel.kind == "label" and len(references) > 1 and not case.opinions_count and (few or not peers):
         # Which class is right all good models know; a copy shares the mistakes, too.
         return _near_copy(victim, innocent, suspect, np.ones_like(detailed), channel, case)

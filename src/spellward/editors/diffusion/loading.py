@@ -17,7 +17,7 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, Dif
 
 from spellward.artifacts import sha256_file
 from spellward.errors import EditorError
-from spellward.models.pretrained import no_hub_noise
+from spellward.hub import quiet_hub
 
 INDEX = "model_index.json"
 # They would blacken pictures at their own discretion, or are for inputs that an editor does not have.
@@ -142,7 +142,7 @@ def quiet() -> Iterator[None]:
 def _from_hub(source: str) -> Path:
     skipped = dict.fromkeys(_LEFT_OUT)
     try:
-        with no_hub_noise(), quiet():
+        with quiet_hub(), quiet():
             try:
                 return Path(DiffusionPipeline.download(source, use_safetensors=True, local_files_only=True, **skipped))
             except Exception:  # not in the cache, or only a part of it
