@@ -22,7 +22,7 @@ from spellward.ownership.verdict import Ruling
 ENOUGH = 3
 _FOR_NEAR = 0.1
 # Below it references are no measure of how the victim's equals vary: innocent ones were accused there in simulations
-# (victim and suspects right on 83 %, references on 42 %). References as good as the victim had 0.74 to 1.28.
+# (victim and suspects right on 83 %, references on 42 %). References as good as the victim had 0.90 to 1.15.
 _KEEP_UP = 0.75
 _ALIKE = 0.5
 _ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
