@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
 import os
 import stat
 from pathlib import Path
@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from spellward import artifacts
-from spellward.artifacts import atomic_write, cache_root, check_place, parse_json, private_folder, safe_join, write_json
+from spellward.artifacts import atomic_write, cache_root, check_place, private_folder, safe_join
 from spellward.errors import ArtifactError, StorageError
-
-
-@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
-def test_json_may_be_nested_but_not_without_end(opening: str, closing: str) -> None:
-    assert parse_json(opening * 90 + "1" + closing * 90)
-    for depth in (110, 9_000, 200_000):
-        with pytest.raises(ValueError, match="nested too deeply"):
-            parse_json(opening * depth + "1" + closing * depth)
 
 
 @pytest.fixture
@@ -122,25 +114,28 @@ def test_where_nothing_can_be_made_is_a_storage_error(tmp_path: Path, monkeypatc
             private_folder(path)
 
 
-def test_unknown_types_never_become_text(tmp_path: Path) -> None:
-    for value in ({1, 2}, Path("x"), float("nan"), b"bytes"):
-        with pytest.raises((TypeError, ValueError)):
-            write_json(tmp_path / "file.json", {"value": value})
-    assert not (tmp_path / "file.json").exists()
-    write_json(tmp_path / "file.json", {"b": [1, "ä"], "a": None})
-    assert json.loads((tmp_path / "file.json").read_text(encoding="utf-8")) == {"b": [1, "ä"], "a": None}
-
-
-@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "NaN", "[Infinity]", "{", "[" * 100_000])
-def test_loose_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_json(text)
-
-
 def test_digests_are_those_of_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert artifacts.sha256_file(tmp_path / "file") == expected
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), None], ids=["full", "stopped", "done"]
+)
+def test_a_new_folder_is_there_as_a_whole_or_not_at_all(tmp_path: Path, error: BaseException | None) -> None:
+    output, left = tmp_path / "deep" / "locked", tmp_path / "deep" / ".locked.part"
+    left.mkdir(parents=True)
+    (left / "old").touch()  # of a run that was killed
+    expected = contextlib.nullcontext() if error is None else pytest.raises((StorageError, KeyboardInterrupt))
+    with expected, artifacts.new_folder(output) as folder:
+        folder.mkdir()
+        (folder / "file").touch()
+        assert not output.exists()
+        if error is not None:
+            raise error
+    found = [path.relative_to(output.parent).as_posix() for path in sorted(output.parent.rglob("*"))]
+    assert found == ([] if error is not None else ["locked", "locked/file"])
 
 
 def test_a_private_folder_is_closed_to_others(tmp_path: Path) -> None:

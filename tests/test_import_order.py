@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "spellward"
 ORDER = (
     {"errors", "hardware"},
-    {"hub", "keys", "artifacts", "manifest", "sealing"},
+    {"hub", "keys", "artifacts", "manifest", "plain_json", "sealing"},
     {"data"},
     {"models"},
     {"editors"},
@@ -29,6 +29,7 @@ APART = {
     ("ownership", "locking"),
     ("artifacts", "keys"),
     ("artifacts", "manifest"),
+    ("artifacts", "plain_json"),
     ("sealing", "keys"),
 }
 FILES = sorted(SOURCE.rglob("*.py"))

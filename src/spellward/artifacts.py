@@ -8,9 +8,10 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +20,6 @@ from spellward.errors import ArtifactError, StorageError
 
 CACHE_VARIABLE = "SPELLWARD_CACHE"
 _HASH_BYTES = 1 << 20
-_DEEPEST = 100
 _TURN = "turn"
 _KEPT = "What was finished before is kept; run again."
 _STORAGE_ERRORS = {
@@ -101,29 +101,6 @@ def atomic_write(path: str | Path, content: bytes | str, mode: int = 0o644) -> N
             raise
 
 
-def write_json(path: str | Path, value: Any, mode: int = 0o644) -> None:
-    """Writes plain JSON; a value that JSON does not know is an error here, never text by accident."""
-    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode)
-
-
-def parse_json(text: str) -> Any:
-    """Reads JSON as the standard has it: no field twice, no NaN or infinity, no nesting without end.
-
-    Raises:
-        ValueError: For anything else.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    level = [value]
-    for _ in range(_DEEPEST):  # some versions of Python read what their own functions then cannot walk through
-        level = [part for one in level for part in _parts_of(one)]
-        if not level:
-            return value
-    raise ValueError("nested too deeply")
-
-
 def sha256_file(path: str | Path) -> str:
     """Digest of a file, hexadecimal, read in pieces."""
     digest = hashlib.sha256()
@@ -149,6 +126,27 @@ def private_folder(path: str | Path) -> Path:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.chmod(0o700)
     return path
+
+
+@contextlib.contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """Has a folder filled beside the place where it then appears: all of it or nothing, and no part is left over.
+
+    Yields:
+        A path to make the folder at; what a kill left there is gone.
+
+    Raises:
+        StorageError: For a full or read-only disk.
+    """
+    scratch = output.with_name(f".{output.name}.part")
+    with storage_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            yield scratch
+            scratch.replace(output)
+        finally:  # what a full disk leaves would only fill it
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -221,20 +219,3 @@ def safe_join(folder: Path, relative: str) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ArtifactError(f"The path {relative!r} leaves its folder by a link; the artifact is broken or hostile.")
     return path
-
-
-def _parts_of(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a field stands twice")
-    return fields
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

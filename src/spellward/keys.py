@@ -13,8 +13,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from spellward.artifacts import atomic_write, parse_json
+from spellward.artifacts import atomic_write
 from spellward.errors import KeyRefusedError
+from spellward.plain_json import parse_json
 from spellward.sealing import WrongPassphraseError, seal, unseal
 
 SALT_BYTES = 16

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from spellward.artifacts import parse_json, safe_join, sha256_file
+from spellward.artifacts import safe_join, sha256_file
 from spellward.errors import ArtifactError
+from spellward.plain_json import parse_json
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

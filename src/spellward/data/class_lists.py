@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from spellward.artifacts import parse_json
 from spellward.data.masks import BACKGROUND, IGNORE, is_background
 from spellward.errors import DataError
+from spellward.plain_json import parse_json
 
 LISTS = ("palette.json", "classes.txt", "classes.json")
 IGNORED_NAMES = ("ignore", "ignored", "void", "unlabeled", "unlabelled")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spellward.artifacts import parse_json, safe_join
+from spellward.artifacts import safe_join
 from spellward.data.folder import SPLIT_ALIASES
 from spellward.data.images import SUFFIXES
 from spellward.data.mask_folder import Found
@@ -18,6 +18,7 @@ from spellward.data.masks import BACKGROUND, IGNORE, is_background
 from spellward.data.pairs import Pair, pair_datasets
 from spellward.data.rle import shape_pixels
 from spellward.errors import ArtifactError, DataError
+from spellward.plain_json import parse_json
 
 _MAX_BYTES = 1 << 30
 _KEYS = ("images", "annotations", "categories")

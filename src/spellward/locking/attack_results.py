@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spellward.artifacts import parse_json
+from spellward.plain_json import parse_json
 
 _FORMAT = "spellward-attacks-1"
 

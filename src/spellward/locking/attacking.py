@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from spellward.artifacts import cache_root, parse_json, private_folder, run_name, versions, write_json
+from spellward.artifacts import cache_root, private_folder, run_name, versions
 from spellward.attacks.unlocking.guessing import seen_through
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS, Guess, Thief
@@ -30,6 +30,7 @@ from spellward.locking.tasks import TASKS, check_fits
 from spellward.locking.unlock import editor_for, settings_of, unlock
 from spellward.models import VisionModel, load_model, state_digest
 from spellward.models.instances import INSTANCES
+from spellward.plain_json import parse_json, write_json
 
 BUDGETS = (0.01, 0.05, 0.10)
 TEST_IMAGES = 1000

@@ -8,10 +8,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spellward.artifacts import atomic_write, parse_json
+from spellward.artifacts import atomic_write
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 from spellward.manifest import Manifest
+from spellward.plain_json import parse_json
 
 LOCK_FILE = "lock.json"
 _MAX_BYTES = 1_000_000

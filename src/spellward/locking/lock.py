@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import cache_root, check_place, private_folder, run_name, storage_errors, turn_in, versions
+from spellward.artifacts import (
+    cache_root,
+    check_place,
+    new_folder,
+    private_folder,
+    run_name,
+    storage_errors,
+    turn_in,
+    versions,
+)
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
@@ -209,14 +218,11 @@ def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path
     Returns:
         The key with the digest of the weights.
     """
-    scratch = output.with_name(f".{output.name}.part")
-    with storage_errors(output):
-        shutil.rmtree(scratch, ignore_errors=True)
-        save_checkpoint(model, scratch)
-        record = write_lock(scratch, key.lock_id, recipe.name, recipe.version)
+    with new_folder(output) as folder:
+        save_checkpoint(model, folder)
+        record = write_lock(folder, key.lock_id, recipe.name, recipe.version)
         key = key.with_(weights_digest=record.digest)
         key.save(key_path, passphrase)
-        scratch.replace(output)
     return key
 
 

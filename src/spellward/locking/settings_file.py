@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spellward.artifacts import atomic_write, parse_json, private_folder
+from spellward.artifacts import atomic_write, private_folder
 from spellward.data import ImageTable, Splits, load_splits
 from spellward.errors import ArtifactError
 from spellward.models import FitSettings
+from spellward.plain_json import parse_json
 
 REPORT_SUFFIX = ".report"
 _FILE = "training.json"

@@ -14,13 +14,14 @@ from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
 from torch import nn
 
-from spellward.artifacts import storage_errors, write_json
+from spellward.artifacts import storage_errors
 from spellward.errors import ArtifactError, ModelError, StorageError
 from spellward.models import mask_rcnn
 from spellward.models.inspection import OWN_FILE, OWN_FORMAT, WEIGHTS_FILE, check_folder, read_own_record
 from spellward.models.pretrained import load_pretrained, no_hub_noise
 from spellward.models.processing import processor_for, timm_settings
 from spellward.models.vision import CLASSIFICATION, VisionModel
+from spellward.plain_json import write_json
 
 _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
 

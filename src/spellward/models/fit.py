@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model as load_tensors
 from safetensors.torch import save_model as save_tensors
 
-from spellward.artifacts import private_folder, turn_in, write_json
+from spellward.artifacts import private_folder, turn_in
 from spellward.errors import MissingExtraError, ModelError
 from spellward.hardware import keep_freed_memory
 from spellward.models.batches import AfterBackward, ExampleSource, Objective, Report, Validate
@@ -26,6 +26,7 @@ from spellward.models.early_stop import BEST_FILE
 from spellward.models.fit_settings import FitSettings
 from spellward.models.losses import soft_cross_entropy
 from spellward.models.vision import VisionModel
+from spellward.plain_json import write_json
 
 _DONE, _FINAL, _SETTINGS = "done.json", "final.safetensors", "settings.json"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from spellward.artifacts import parse_json
 from spellward.errors import ArtifactError, ModelError
+from spellward.plain_json import parse_json
 
 OWN_FILE = "spellward_model.json"
 OWN_FORMAT = "spellward-model-1"

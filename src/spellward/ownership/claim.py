@@ -14,7 +14,6 @@ CLAIM.signing-key.pem      signs the commitment
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spellward.artifacts import atomic_write, check_place, private_folder, storage_errors, versions
+from spellward.artifacts import atomic_write, check_place, new_folder, private_folder, versions
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
@@ -156,21 +155,18 @@ def _publish(
 ) -> Claim:
     """Writes evidence and commitment: all of it or nothing."""
     key_path = output.with_name(output.name + SIGNING_SUFFIX)
-    scratch = output.with_name(f".{output.name}.part")
-    with storage_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(scratch, ignore_errors=True)
-        private_folder(scratch)
-        save_file({"images": evidence.probes.contiguous()}, str(scratch / PROBES_FILE))
-        _save_array(scratch / VICTIM_FILE, evidence.outputs[0])
+    with new_folder(output) as folder:
+        private_folder(folder)
+        save_file({"images": evidence.probes.contiguous()}, str(folder / PROBES_FILE))
+        _save_array(folder / VICTIM_FILE, evidence.outputs[0])
         for kind, some in (("reference", evidence.outputs[1:]), ("peer", evidence.peers)):
             for number, one in enumerate(some, 1):
-                _save_array(scratch / f"{kind}-{number:02d}.npy", one)
+                _save_array(folder / f"{kind}-{number:02d}.npy", one)
         if evidence.poisoned is not None:
-            _save_array(scratch / POISONED_FILE, evidence.poisoned)
+            _save_array(folder / POISONED_FILE, evidence.poisoned)
         alpha = settings.alpha
         if evidence.weights is not None:
-            save_weights(evidence.weights, scratch / WEIGHTS_FILE)
+            save_weights(evidence.weights, folder / WEIGHTS_FILE)
             alpha *= 1 - SHARE
         if key is None:
             key = read_signing_key(key_path) if key_path.exists() else Ed25519PrivateKey.generate()
@@ -203,12 +199,11 @@ def _publish(
             std=list(pixels.std),
             classes=list(classes),
             threshold=copy.threshold,
-            files=Manifest.of(scratch).files,
+            files=Manifest.of(folder).files,
             versions=versions(),
             public_key=public_hex(key),
         )
-        atomic_write(scratch / COMMITMENT_FILE, sign(commitment, key).text())
-        scratch.replace(output)
+        atomic_write(folder / COMMITMENT_FILE, sign(commitment, key).text())
     return load_claim(output)
 
 

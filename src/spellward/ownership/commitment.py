@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spellward.artifacts import atomic_write, parse_json
+from spellward.artifacts import atomic_write
 from spellward.errors import ArtifactError
 from spellward.manifest import Manifest
+from spellward.plain_json import parse_json
 
 COMMITMENT_FILE = "commitment.json"
 _MAX_BYTES = 1_000_000
