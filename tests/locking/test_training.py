@@ -87,6 +87,8 @@ def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str, table: Im
     assert recipe.resolved(FitSettings(epochs=5), scenes).epochs == 5
     assert recipe.resolved(left_open, table).epochs == round(recipe.longer * usual)
     assert recipe.resolved(left_open, scenes).epochs == round(recipe.longer_masks * usual)
+    for few in (True, False):  # known looks and near salts did masks no good
+        assert replace(recipe, taught_below=1000 if few else 0).mix_for(scenes, knows_looks=True) == recipe.mix
 
 
 def test_a_thief_is_simulated_on_masks_too(cache: None, tmp_path: Path) -> None:
@@ -135,8 +137,9 @@ def test_examples_know_whether_their_editor_keeps_the_subject(table: ImageTable,
     ("recipe", "editor", "few", "asked"),
     [
         ("hardened", "mini", True, True),
-        ("hardened", "mini", False, False),
+        ("hardened", "mini", False, True),
         ("hardened", "object", True, False),
+        ("hardened", "object", False, False),
         ("fast", "mini", False, True),
         ("decoy", "mini", True, False),
     ],
@@ -163,4 +166,6 @@ def test_looks_that_the_editor_knows_are_among_the_decoys(
     ((plan, mix),) = plans
     known = {prompt for look in other_looks(key, load_editor("mini")) for prompt in look} - set(DECOY_PROMPTS)
     assert bool(known & set(plan.prompts)) == asked
-    assert mix == (RECIPES["hardened"].few_mix if asked and few else RECIPES[recipe].mix)
+    made = RECIPES[recipe]
+    usual = made.looks_mix or made.mix
+    assert mix == (made.mix if not asked else made.few_mix if few else usual)

@@ -33,8 +33,8 @@ class Recipe:
             which costs accuracy and blurs what the lock can tell apart. 1 augments after the edit.
         fewest_edits: A small data set gets more variants, up to `MOST_VARIANTS`, until there are so many edits.
         mix: What the decoys are.
-        few_mix: What they are, if that is something else, where training images are few enough for lessons and the
-            editor is known to know looks.
+        looks_mix: What they are, if that is something else, for a classifier and an editor that is known to know looks.
+        few_mix: What they are then, if that is something else again, where training images are few enough for lessons.
         objective: The loss.
         thief: A thief simulated in training; `None` leaves the lock open to fine-tuning.
         keyed_first: Share of the epochs, at the beginning, that have no decoys.
@@ -52,6 +52,7 @@ class Recipe:
     variants: int = 1
     fewest_edits: int = 0
     mix: DecoyMix = field(default_factory=DecoyMix)
+    looks_mix: DecoyMix | None = None
     few_mix: DecoyMix | None = None
     objective: LockObjective = field(default_factory=LockObjective)
     thief: ThiefSettings | None = None
@@ -76,8 +77,11 @@ class Recipe:
 
     def mix_for(self, train: ImageTable, knows_looks: bool) -> DecoyMix:
         """What the decoys of these training images are, by an editor that is known to know looks or is not."""
-        few = knows_looks and self.is_taught(train)
-        return self.few_mix if few and self.few_mix is not None else self.mix
+        if not knows_looks or isinstance(train, MaskTable):
+            return self.mix
+        if self.few_mix is not None and self.is_taught(train):
+            return self.few_mix
+        return self.looks_mix or self.mix
 
     def variants_for(self, count: int) -> int:
         """How often each of `count` training images is edited."""
@@ -87,6 +91,7 @@ class Recipe:
 
 _FEW = 2000
 _FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts=0.5)
+_LOOKS_MIX = DecoyMix(clean=0.30, other_prompts=0.35, other_salts=0.25, known_looks=0.75, near_salts=0.5)
 _DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
@@ -105,7 +110,8 @@ RECIPES: dict[str, Recipe] = {
     "hardened": replace(
         _DECOY,
         name="hardened",
-        version=10,
+        version=11,
+        looks_mix=_LOOKS_MIX,
         few_mix=_FEW_MIX,
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
