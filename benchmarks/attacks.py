@@ -34,7 +34,8 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.editors.cache import private_name
 from spellward.keys import Key
-from spellward.locking.attacking import BUDGETS, TEST_IMAGES, Target, base_accuracy, run_attack
+from spellward.locking.attack_target import Target, base_accuracy, run_attack
+from spellward.locking.attacking import BUDGETS, TEST_IMAGES
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
 from spellward.locking.lock import complete_key

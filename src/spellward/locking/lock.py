@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spellward.artifacts import (
-    cache_root,
     check_place,
-    new_folder,
     private_folder,
     run_name,
     storage_errors,
@@ -25,7 +23,7 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key, is_blank
-from spellward.locking.folder import write_lock
+from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
 from spellward.locking.recipe import Recipe, recipe_for
 from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.tasks import TASKS
@@ -36,12 +34,8 @@ from spellward.models import (
     FitSettings,
     VisionModel,
     load_model,
-    save_checkpoint,
     state_digest,
 )
-
-_PENDING = "pending.key"
-_RANDOM = {"salt", "seed", "lock_id"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def lock(
     if is_blank(key.prompt):
         raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
     with storage_errors(output):
-        work = _work_folder(output)
+        work = work_folder(output)
     # Two locks with one output would share checkpoints and the key to go on with. The second finds the first one's.
     with turn_in(work):
         with storage_errors(output):
@@ -139,7 +133,7 @@ def lock(
         settings = replace(settings, learning_rate=settings.rate_for(vision.network))
         editor = editor or load_editor(key.editor)
         key = complete_key(key, editor, vision)
-        key.save(work / _PENDING, passphrase, overwrite=True)
+        key.save(work / PENDING, passphrase, overwrite=True)
         resolution = key.resolution or editor.resolution
         train = prepare(splits.train, resolution)
         recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
@@ -210,50 +204,3 @@ def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
         strength=float(used.strength),
         resolution=max(model.input_size, editor.resolution),
     )
-
-
-def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path: Path, passphrase: str | None) -> Key:
-    """Writes the checkpoint and `lock.json` into OUTPUT and the key beside it; all of it or nothing.
-
-    Returns:
-        The key with the digest of the weights.
-    """
-    with new_folder(output) as folder:
-        save_checkpoint(model, folder)
-        record = write_lock(folder, key.lock_id, recipe.name, recipe.version)
-        key = key.with_(weights_digest=record.digest)
-        key.save(key_path, passphrase)
-    return key
-
-
-def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
-    """Refuses to write over an earlier lock; takes salt, seed and lock id of a killed run to the same place.
-
-    Only where the key leaves them open: a salt, say, that was given and is another one is a new lock.
-
-    Raises:
-        ArtifactError: If OUTPUT or OUTPUT.key exists.
-    """
-    key_path = output.with_name(output.name + ".key")
-    pending = _work_folder(output) / _PENDING
-    earlier = None
-    if pending.is_file() and (passphrase is not None or not Key.is_protected(pending)):
-        earlier = Key.load(pending, passphrase)
-    unfinished = key_path.exists() and not output.exists()
-    if unfinished and earlier is not None and Key.load(key_path, passphrase).lock_id == earlier.lock_id:
-        key_path.unlink()  # killed between the last two steps of `publish`; the pending key is the same
-    for path in (output, key_path):
-        if path.exists():
-            raise ArtifactError(f"{path} exists. Name another output, or move it: a lost key cannot be made again.")
-    if earlier is None:
-        return key
-    given = {"prompt", "editor", *(_RANDOM & key.model_fields_set)}
-    same = all(getattr(earlier, name) == getattr(key, name) for name in given)
-    if not same or (earlier.salt is None) != (key.salt is None):
-        return key
-    return key.with_(**{name: getattr(earlier, name) for name in _RANDOM})
-
-
-def _work_folder(output: Path) -> Path:
-    """Private folder for checkpoints and the unfinished key of a lock, in the cache and not beside the output."""
-    return private_folder(cache_root() / "runs" / run_name(str(output.absolute())))
