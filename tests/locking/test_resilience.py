@@ -3,6 +3,7 @@
 import copy
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from spellward.artifacts import CACHE_VARIABLE, sha256_file
 from spellward.data import load_splits
 from spellward.errors import ArtifactError, StorageError
 from spellward.keys import Key
+from spellward.locking import publishing
 from spellward.locking.lock import LockResult, lock
 from spellward.locking.recipe import RECIPES
 from spellward.locking.unlock import unlock
@@ -182,17 +184,15 @@ def test_another_spell_takes_nothing_of_the_stopped_run(own_cache: Path, tmp_pat
     assert state_digest(other.model.network) == state_digest(straight.model.network)
 
 
-@pytest.mark.parametrize("step", ["save_checkpoint", "write_lock", "shutil.rmtree"])
+@pytest.mark.parametrize("step", ["save_checkpoint", "write_lock", "rmtree"])
 def test_a_lock_stopped_while_it_is_published_is_published_by_the_next(
     step: str, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["spellward.locking.lock"]
-
     def stop(*_: object, **__: object) -> None:
         raise Stop
 
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(module if "." not in step else module.shutil, step.rpartition(".")[2], stop)
+        patch.setattr(shutil if step == "rmtree" else publishing, step, stop)
         small_lock(tmp_path / "locked")
     assert not (tmp_path / "locked").exists()
     result = small_lock(tmp_path / "locked", stop_at=1)  # training is complete and must not be repeated
