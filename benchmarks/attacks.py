@@ -1,11 +1,12 @@
 """Every attack on the benchmark's locks, beside the public base; writes results/attacks.json.
 
-    python benchmarks/attacks.py [LOCK ...] [--budgets 0.01 0.05 0.1] [--only NAME ...] [--minutes 30]
+    python benchmarks/attacks.py [LOCK ...] [--budgets 0.01 0.05 0.1] [--only NAME ...] [--draws 3] [--minutes 30]
         [--editor object] [--model timm/NAME]
 
 LOCK names a lock of benchmarks/lock.py, DATA-RECIPE-VERSION-RUN such as fashion-decoy-1-0, or a locked folder with its
 key beside it (with --data for what it was locked with); without any, all finished locks of the benchmark with that
 editor and model are taken.
+Few labelled images choose poorly, for the lock and for the base, so with `--draws` each thief draws them several times.
 Rows that are there are not repeated, so a slice of `--minutes` may be followed by another. `--honest` measures instead
 what the key opens after honest handling (JPEG, resizing, another precision); `--base` measures the public base anew for
 the rows that are there, which needs no lock.
@@ -19,6 +20,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,12 @@ def bases(rows: dict[str, dict], options: argparse.Namespace) -> Iterator[tuple[
         if place not in opened:
             opened[place] = base_of(*place, options.model)
         target = opened[place]
-        yield name, base_accuracy(target, row["name"], target.thief(row["labelled"], row["effort"], place[1]))
+        seed = thief_seed(place[1], row.get("draw", 0))
+        yield name, base_accuracy(target, row["name"], target.thief(row["labelled"], row["effort"], seed))
+
+
+def thief_seed(run: int, draw: int) -> int:
+    return run + 1000 * draw
 
 
 def base_of(data: str, run: int, spec: str) -> Target:
@@ -135,7 +142,10 @@ def honest_table(locks: dict[str, dict[str, float]]) -> str:
 
 
 def table(rows: dict[str, dict], budgets: list[float]) -> str:
-    """Accuracy, base and gain in per cent, means and spread over the locks of one kind, as Markdown."""
+    """Accuracy, base and gain in per cent, means and spread over the locks of one kind, as Markdown.
+
+    Of several draws of a thief's images the mean counts, as one lock's.
+    """
     kinds = dict.fromkeys(row["lock"].rpartition("-")[0] for row in rows.values())
     head = " | ".join(f"{100 * share:g} %: locked | base | gain" for share in budgets)
     lines = [f"| lock | attack | {head} |", "|---" * (2 + 3 * len(budgets)) + "|"]
@@ -149,7 +159,10 @@ def table(rows: dict[str, dict], budgets: list[float]) -> str:
                     if row["lock"].rpartition("-")[0] == kind and row["name"] == name and row["labelled"] == share
                 ]
                 for field in ("accuracy", "base", "gain"):
-                    values = [100 * row[field] for row in some]
+                    draws: dict[str, list[float]] = {}
+                    for row in some:
+                        draws.setdefault(row["lock"], []).append(100 * row[field])
+                    values = [np.mean(one) for one in draws.values()]
                     spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
                     sign = "+" if field == "gain" else ""
                     cells.append(f"{np.mean(values):{sign}.1f}{spread}" if values else "")
@@ -158,14 +171,14 @@ def table(rows: dict[str, dict], budgets: list[float]) -> str:
     return "\n".join(lines)
 
 
-def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str]]:
-    """Yields row, lock, budget and attack for what is not there yet: the smallest budget of all locks first."""
-    for share in options.budgets:
-        for lock in options.locks or locks_of(options.editor, options.model):
-            for name in options.only or ATTACKS:
-                row = f"{lock}/{name}/{share}/{options.effort}"
-                if row not in known:
-                    yield row, lock, share, name
+def jobs(options: argparse.Namespace, known: dict[str, dict]) -> Iterator[tuple[str, str, float, str, int]]:
+    """Yields row, lock, budget, attack and draw for what is not there yet: the smallest budget of all locks first."""
+    locks = options.locks or locks_of(options.editor, options.model)
+    for share, lock, draw in product(options.budgets, locks, range(options.draws)):
+        for name in options.only or ATTACKS:
+            row = f"{lock}/{name}/{share}/{options.effort}" + (f"/{draw}" if draw else "")
+            if row not in known:
+                yield row, lock, share, name, draw
 
 
 def main() -> None:
@@ -177,6 +190,7 @@ def main() -> None:
     parser.add_argument("--effort", choices=list(EFFORTS), default="default")
     parser.add_argument("--honest", action="store_true", help="measure honest use, not attacks")
     parser.add_argument("--base", action="store_true", help="measure the public base anew, not attacks")
+    parser.add_argument("--draws", type=int, default=1, help="of each thief's labelled images")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--editor", choices=list(PROMPTS), default="mini", help="the editor of the locks")
     parser.add_argument("--model", default="bundled", help="the model of the locks")
@@ -207,16 +221,16 @@ def main() -> None:
             known[row].update(base=accuracy, gain=known[row]["accuracy"] - accuracy)
             write()
     begun, opened = time.monotonic(), {}
-    for row, lock, share, name in () if options.base else jobs(options, known):
+    for row, lock, share, name, draw in () if options.base else jobs(options, known):
         if time.monotonic() - begun > 60 * options.minutes:
             break
         if lock not in opened:
             opened = {lock: target_of(lock, data_of(lock, options), editor, options.model)}
-        target, seed = opened[lock]
+        target, run = opened[lock]
         if ATTACKS[name].guesses and ATTACKS[name].guesses not in target.guesses:
             continue
-        result = run_attack(target, name, share, effort=options.effort, seed=seed)
-        known[row] = {"lock": lock, "effort": options.effort, **asdict(result), "versions": versions()}
+        result = run_attack(target, name, share, effort=options.effort, seed=thief_seed(run, draw))
+        known[row] = {"lock": lock, "effort": options.effort, "draw": draw, **asdict(result), "versions": versions()}
         print(row, json.dumps(asdict(result)), flush=True)
         write()
     text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)
