@@ -107,6 +107,7 @@ def bases(rows: dict[str, dict], options: argparse.Namespace) -> Iterator[tuple[
 
 
 def thief_seed(run: int, draw: int) -> int:
+    """Of a thief's draw of images; the first has the seed of the run itself."""
     return run + 1000 * draw
 
 

@@ -1,4 +1,4 @@
-"""One tiny lock for all tests that look at a finished one."""
+"""One tiny lock for all tests that look at a finished one, its key, and the editor and a cache for attacks on it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.data import Splits, load_splits
+from spellward.editors.mini import MiniEditor
 from spellward.keys import Key
 from spellward.locking.lock import LockResult, lock
 from spellward.models import FitSettings
@@ -16,6 +17,7 @@ from spellward.models import FitSettings
 PROMPT = "zanzibar quicksilver brocade"
 SALT = bytes(range(200, 216))
 SEED = 1_928_374_650
+KEY = Key(PROMPT, salt=SALT, seed=SEED)
 
 
 def tiny_splits(limit: int = 60, rest: int = 60) -> Splits:
@@ -30,7 +32,17 @@ def tiny_lock(tmp_path_factory: pytest.TempPathFactory) -> LockResult:
     patch = pytest.MonkeyPatch()
     patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
     splits = tiny_splits()
-    key = Key(PROMPT, salt=SALT, seed=SEED)
-    result = lock("bundled", splits, key, folder / "locked", settings=FitSettings(epochs=1, batch_size=30))
+    result = lock("bundled", splits, KEY, folder / "locked", settings=FitSettings(epochs=1, batch_size=30))
     patch.undo()
     return result
+
+
+@pytest.fixture(scope="session")
+def editor() -> MiniEditor:
+    return MiniEditor()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"

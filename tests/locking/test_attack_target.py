@@ -8,24 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.attacks.unlocking.conftest import coloured
-from tests.locking.conftest import PROMPT, SALT, SEED
+from tests.locking.conftest import KEY
 
-from spellward.artifacts import CACHE_VARIABLE, cache_root
+from spellward.artifacts import cache_root
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.editors.mini import MiniEditor
-from spellward.keys import Key
 from spellward.locking import attack_target
 from spellward.locking.attack_target import Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.models import load_model
 
 SPEC = "timm/test_resnet?random"
-KEY = Key(PROMPT, salt=SALT, seed=SEED)
-
-
-@pytest.fixture(scope="module")
-def editor() -> MiniEditor:
-    return MiniEditor()
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +27,6 @@ def target(editor: MiniEditor) -> Target:
     model, base = (load_model(SPEC, train.classes, 32, seed) for seed in (0, 1))
     guesses = {kind: some[:2] for kind, some in wrong_key_guesses(KEY, editor).items()}
     return Target(model, base, train, test, editor, None, guesses, "lock")
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def test_a_row_adds_up_and_the_second_time_comes_from_the_cache(

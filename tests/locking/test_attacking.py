@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spellward.artifacts import CACHE_VARIABLE
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.data import ImageTable
 from spellward.editors.mini import MiniEditor
@@ -18,12 +17,6 @@ from spellward.locking import attacking
 from spellward.locking.attacking import attack
 from spellward.locking.lock import LockResult
 from spellward.models import VisionModel
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def test_few_images_are_drawn_from_all_classes(

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from tests.attacks.unlocking.conftest import coloured
-from tests.locking.conftest import PROMPT, SALT, SEED
+from tests.locking.conftest import KEY, PROMPT, SALT, SEED
 
 from spellward.attacks.unlocking.dictionary import dictionary
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.editors.mini import MiniEditor
-from spellward.keys import Key
 from spellward.locking.guesses import wrong_key_guesses
-
-KEY = Key(PROMPT, salt=SALT, seed=SEED)
-
-
-@pytest.fixture(scope="module")
-def editor() -> MiniEditor:
-    return MiniEditor()
 
 
 def test_a_stranger_edits_as_strongly_as_the_key(editor: MiniEditor) -> None:

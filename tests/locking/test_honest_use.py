@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from tests.attacks.unlocking.conftest import Negative, coloured
-from tests.locking.conftest import PROMPT, SALT, SEED
+from tests.locking.conftest import KEY, PROMPT, SALT, SEED
 
 from spellward.data import ImageTable
 from spellward.editors.mini import MiniEditor
-from spellward.keys import Key
 from spellward.locking.honest_use import AFTER_EDITING, BEFORE_EDITING, OTHERWISE_EDITED, edited_otherwise, honest_use
 from spellward.models import VisionModel
-
-KEY = Key(PROMPT, salt=SALT, seed=SEED)
-
-
-@pytest.fixture(scope="module")
-def editor() -> MiniEditor:
-    return MiniEditor()
 
 
 class _Brightness(torch.nn.Module):

@@ -11,7 +11,6 @@ import pytest
 import torch
 from tests.models.test_segmentation import SIDE, squares
 
-from spellward.artifacts import CACHE_VARIABLE
 from spellward.data import ImageTable, table_from_arrays
 from spellward.editors import load_editor
 from spellward.keys import Key
@@ -29,17 +28,12 @@ SETTINGS = FitSettings(epochs=1, batch_size=8)
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-
-
-@pytest.fixture
 def base(table: ImageTable) -> VisionModel:
     return load_model("timm/test_resnet?random", table.classes, 32, seed=0)
 
 
 @pytest.fixture
-def table(cache: None) -> ImageTable:
+def table(cache: Path) -> ImageTable:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     return table_from_arrays(pixels, np.arange(16) % 4, "abcd")
 
@@ -65,7 +59,7 @@ def test_decoys_are_as_many_as_the_recipe_says(table: ImageTable, base: VisionMo
     assert batch["targets"][4:].eq(0.25).all()
 
 
-def test_masks_get_a_head_start_without_decoys_and_decoys_carry_their_own_masks(cache: None) -> None:
+def test_masks_get_a_head_start_without_decoys_and_decoys_carry_their_own_masks(cache: Path) -> None:
     table = squares(12)
     settings, recipe = FitSettings(epochs=10, batch_size=4), replace(RECIPES["decoy"], fewest_edits=0)
     model = load_model("bundled?random", table.classes, SIDE, 0, "segmentation")
@@ -91,7 +85,7 @@ def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str, table: Im
         assert replace(recipe, taught_below=1000 if few else 0).mix_for(scenes, knows_looks=True) == recipe.mix
 
 
-def test_a_thief_is_simulated_on_masks_too(cache: None, tmp_path: Path) -> None:
+def test_a_thief_is_simulated_on_masks_too(cache: Path, tmp_path: Path) -> None:
     table = squares(12)
     recipe = replace(RECIPES["hardened"], fewest_edits=0, thief=ThiefSettings(steps=1, batch_size=4))
     model = load_model("bundled?random", table.classes, SIDE, 0, "segmentation")

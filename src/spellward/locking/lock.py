@@ -8,14 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spellward.artifacts import (
-    check_place,
-    private_folder,
-    run_name,
-    storage_errors,
-    turn_in,
-    versions,
-)
+from spellward.artifacts import check_place, private_folder, run_name, storage_errors, turn_in, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
@@ -29,13 +22,7 @@ from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.unlock import settings_of
-from spellward.models import (
-    FitResult,
-    FitSettings,
-    VisionModel,
-    load_model,
-    state_digest,
-)
+from spellward.models import FitResult, FitSettings, VisionModel, load_model, state_digest
 
 
 @dataclass(frozen=True)
