@@ -106,6 +106,7 @@ def test_image_to_image_is_the_stock_pipeline(folders: dict[str, Path], name: st
     assert difference(edited, stock) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiles for the processor")
 def test_compiled_it_edits_as_before_in_any_batch(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = str(folders["instruct-pix2pix"])
