@@ -31,6 +31,14 @@ def test_the_template_has_a_row_a_probe_and_a_column_a_class(tmp_path: Path) -> 
     assert read_answers(tmp_path / "filled.csv", CLASSES, 3).tolist() == [[5, 4, 3, 2, 1]] * 3
 
 
+def test_spreadsheets_are_told_how_names_are_written(tmp_path: Path) -> None:
+    classes = ("Käfer", "蝶")
+    text = sheet(classes, 2)[TEMPLATE_FILE]
+    assert text.startswith("\ufeff") and not sheet(CLASSES, 2)[TEMPLATE_FILE].startswith("\ufeff")
+    write_sheet(tmp_path, {TEMPLATE_FILE: text.replace(",,", ",2,1")})
+    assert read_answers(tmp_path / TEMPLATE_FILE, classes, 2).tolist() == [[2, 1], [2, 1]]
+
+
 def test_the_instructions_say_what_to_do_next() -> None:
     text = sheet(CLASSES, 3)[README_FILE]
     for needed in ("3 images", "probe-0003.png", "probabilities", "logits", "label", "spellward verify", TEMPLATE_FILE):

@@ -13,6 +13,8 @@ from spellward.errors import ArtifactError
 TEMPLATE_FILE, README_FILE = "answers-template.csv", "README.txt"
 FORMULA = ("=", "+", "-", "@")
 """What a cell begins with that spreadsheets run instead of showing it."""
+_BYTE_ORDER_MARK = "\ufeff"
+"""Without it spreadsheets take UTF-8 for the local encoding, and write names of classes back as something else."""
 
 
 def probe_file(place: int) -> str:
@@ -58,7 +60,8 @@ def _template(classes: Sequence[str], probes: int) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", *(f"'{name}" if name.startswith(FORMULA) else name for name in classes)])
     writer.writerows([probe_file(place), *[""] * len(classes)] for place in range(probes))
-    return text.getvalue()
+    table = text.getvalue()
+    return table if table.isascii() else _BYTE_ORDER_MARK + table
 
 
 def _instructions(classes: int, probes: int) -> str:
