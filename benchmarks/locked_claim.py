@@ -5,7 +5,8 @@
 A lock (recipe `decoy`, 32 px) of 5,000 images of Fashion-MNIST that no part of the zoo uses as its own is claimed with
 its key. Judged are copies that are still locked (through the key, and without it), copies that a thief has fine-tuned
 on labelled clean images, students of the unlocked model's answers, and innocent models, each with a draw of its own
-from 20,000 other images. Nothing was chosen on these figures: test, probes and references are the defaults of `claim`.
+from 20,000 other images. Test, probes, references and peers are the defaults of `claim`; that a locked model has peers
+at all was decided after innocent models of this benchmark had come near the threshold without (benchmarks/TUNING.md).
 """
 
 from __future__ import annotations

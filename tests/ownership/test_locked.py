@@ -67,17 +67,12 @@ def test_a_copy_is_found_through_the_key_and_an_independent_model_is_not(
 
 
 def test_peers_are_asked_for_however_many_images_there_are(
-    locked: Inverted, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    locked: Inverted, victim: VisionModel, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """References see other images than a locked model, so they do not show what its equals would say."""
     monkeypatch.setattr(evidence, "_MANY", 60)
     settings = replace(SETTINGS, references=3)
-    plain = create_claim(
-        fine_tuned(SPEC, prepare(load_splits(photos).train, SIDE), SIDE, FIT, "Plain"),
-        photos,
-        tmp_path / "plain",
-        settings=settings,
-    )
+    plain = create_claim(victim, photos, tmp_path / "plain", settings=settings)
     keyed = create_claim(locked, photos, tmp_path / "keyed", settings=settings)
     assert (plain.commitment.opinions_count, len(plain.peers)) == (True, 0)
     assert (keyed.commitment.opinions_count, len(keyed.peers)) == (False, settings.peers)

@@ -156,7 +156,7 @@ def gather(
     good = references_accuracy - commonest >= _AS_GOOD * (victim_accuracy - commonest)
     many = reference_size(len(rest)) >= _MANY
     # References do not learn as a locked victim has, from edited images and for longer, so they are not its equals:
-    # innocent models of an architecture that none of them has came to p 0.012 (benchmarks/locked_claim.py).
+    # innocent models of an architecture that none of them has came to p 0.012 (benchmarks/TUNING.md).
     opinions_count = unlocked is None and not settings.private_images and good and many
     wanted = 0 if opinions_count else settings.peers
     peers = [model.logits(pool) for model in train_peers(private, wanted, origin.base, victim.input_size, fit, report)]
