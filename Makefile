@@ -24,6 +24,10 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m pip install -e '.[dev,editor]'
 	touch $@
 
+.venv/.installed-zoo: $(STAMP)
+	$(PYTHON) -m pip install -e '.[dev,zoo]'
+	touch $@
+
 demo: $(STAMP) ## Both stories on the bundled sample, offline: lock and score, claim and verify
 	.venv/bin/spellward demo
 
@@ -57,10 +61,10 @@ bench-suggest: $(STAMP) ## Forecasts of `suggest` against real locks
 bench-objects: $(STAMP) ## How well the object editor keeps off the foreground
 	$(PYTHON) benchmarks/objects.py
 
-bench-ownership: $(STAMP) ## A zoo of stolen and innocent models (needs Debian's dataset-fashion-mnist)
+bench-ownership: .venv/.installed-zoo ## A zoo of stolen and innocent models (needs Debian's dataset-fashion-mnist)
 	$(PYTHON) benchmarks/ownership.py
 
-bench-locked-claim: $(STAMP) ## A claim on a locked model, and its thieves (needs Debian's dataset-fashion-mnist)
+bench-locked-claim: .venv/.installed-zoo ## A claim on a locked model, and its thieves (needs Debian's dataset-fashion-mnist)
 	$(PYTHON) benchmarks/locked_claim.py
 
 bench-small-worlds: $(STAMP) ## Accused innocents where references are worse than other models

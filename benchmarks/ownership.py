@@ -57,7 +57,11 @@ WITH_WEIGHTS = "with weights"
 ON_TEST_IMAGES = "test images"
 """The default as `verify-outputs` uses it: answers to images that nobody has seen, no peers, no weights."""
 COLUMNS = (WITH_WEIGHTS, DEFAULT, ON_TEST_IMAGES, *(name for name in METHODS if name != DEFAULT))
-TITLES = {"innocent": "innocent, {}", "better": "innocent and better, in all disguises"}
+TITLES = {
+    "innocent": "innocent, {}",
+    "better": "innocent and better, in all disguises",
+    "foreign": "innocent, from bases that no reference has, in all disguises",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from build_samples import FASHION, FASHION_CLASSES, read_idx
+from public_bases import lite1
 from spellward.artifacts import cache_root, private_folder
 from spellward.attacks.stealing.means import Means
 from spellward.attacks.stealing.table import STEALING, Stealing
@@ -42,10 +43,14 @@ HALVES = {"tune": 0, "tune-2": 1, "report": 2, "check": 3}
 """Each with a victim, images and seeds of its own."""
 CHECK = "check"
 """Innocent models alone, each on a draw of its own from 20,000 images: those of the other parts share 5,000. Some have
-learnt from nearly all of them, and are better than victim and references for that.
+learnt from nearly all of them, and are better than victim and references for that. Others start from bases that no
+reference has.
 """
 BETTER, MOST = 6, 0.9
-KINDS = ["innocent", "better", "stolen"]
+FOREIGN, LITE1 = 12, "efficientnet-lite1"
+FOREIGN_BASES = (LITE1, LITE1, "timm/mobilenetv3_small_050?random")
+"""Another public ImageNet model, and another architecture from scratch."""
+KINDS = ["innocent", "better", "foreign", "stolen"]
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
 """Few and many questions to the victim."""
@@ -159,16 +164,17 @@ def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
 
 def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:
     """Yields kind, name and how to make each model."""
-    better = BETTER if zoo.half == CHECK else 0
-    for number in range(zoo.innocent + better):
-        base, settings = INNOCENT[number % len(INNOCENT)], replace(zoo.fit, seed=zoo.seed + 5000 + number)
-        kind, drawn = "innocent", zoo.drawn
-        if number >= zoo.innocent:
-            kind, base, drawn = "better", "bundled", round(MOST * len(zoo.others))
+    makers = [("innocent", INNOCENT[number % len(INNOCENT)], zoo.drawn) for number in range(zoo.innocent)]
+    if zoo.half == CHECK:
+        makers += [("better", "bundled", round(MOST * len(zoo.others)))] * BETTER
+        makers += [("foreign", FOREIGN_BASES[number % len(FOREIGN_BASES)], zoo.drawn) for number in range(FOREIGN)]
+    for number, (kind, base, drawn) in enumerate(makers):
+        settings = replace(zoo.fit, seed=zoo.seed + 5000 + number)
         rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[:drawn]
 
         def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
-            return fine_tuned(base, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
+            start = lite1() if base == LITE1 else base
+            return fine_tuned(start, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
 
         yield kind, f"{base} {number + 1}", make
     for name, theft in STEALING.items() if zoo.half != CHECK else ():
