@@ -189,7 +189,8 @@ def groups_of(rows: dict[str, dict]) -> dict[str, list[dict]]:
 def effects_by_weights(rows: list[dict]) -> str:
     """The range of effects that weights have, of the suspects whose weights can be compared."""
     seen = [row["methods"][WITH_WEIGHTS].get("weights") for row in rows]
-    effects = sorted({f"{one['effect']:.2f}" for one in seen if one is not None}, key=float)
+    rounded = {round(one["effect"], 2) + 0.0 for one in seen if one is not None}  # plus zero: there is no -0.00
+    effects = [f"{effect:.2f}" for effect in sorted(rounded)]
     return " to ".join(dict.fromkeys([effects[0], effects[-1]])) if effects else ""
 
 
