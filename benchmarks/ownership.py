@@ -32,6 +32,7 @@ from spellward.ownership.verify import with_weights
 from spellward.ownership.weights import Channels
 from zoo import (
     CHECK,
+    FEWER,
     HALVES,
     KINDS,
     Zoo,
@@ -272,7 +273,7 @@ def main() -> None:
             halves[f"{data}/{half}"] = dict(rows_of(zoo))
             document = {"versions": versions(), "halves": halves}
             RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    text = table(halves, ["report", CHECK])
+    text = table(halves, ["report", CHECK, FEWER])
     print(table(halves, options.half))
     put_table("ownership", text)
     picture(halves, ["report", CHECK])

@@ -4,8 +4,9 @@
 
 Fashion-MNIST comes from Debian's `dataset-fashion-mnist`: 5,000 images are the owner's, 5,000 others belong to thieves
 and to makers of innocent models; the parts of the zoo share no image and no seed. What the default test is built on
-was chosen with the parts `tune` and `tune-2`; `report` is for the figures, `check` for false accusations. Clip art
-is halved between owner and others.
+was chosen with the parts `tune` and `tune-2`; `report` is for the figures, `check` for false accusations, and so is
+`fewer`, where the owner of `check` has so few images that its claim just does without peers. Clip art is halved between
+owner and others.
 Models are small (32 px, clip art 64), made one after the other, and a run that was stopped goes on; `ownership.py`
 judges them.
 """
@@ -39,13 +40,16 @@ from spellward.ownership.shadows import POISONED_SHARE, by_loss
 OTHER = "timm/resnet10t?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)
 """What innocent models start from, in turns."""
-HALVES = {"tune": 0, "tune-2": 1, "report": 2, "check": 3}
-"""Each with a victim, images and seeds of its own."""
+HALVES = {"tune": 0, "tune-2": 1, "report": 2, "check": 3, "fewer": 3}
+"""Each with a victim, images and seeds of its own, but for `fewer`, which has the innocent models of `check`."""
 CHECK = "check"
 """Innocent models alone, each on a draw of its own from 20,000 images: those of the other parts share 5,000. Some have
 learnt from nearly all of them, and are better than victim and references for that. Others start from bases that no
 reference has.
 """
+FEWER, FEW = "fewer", 3_300
+"""References learn from 2,025 of so many images; below 2,000 a claim has peers. Every innocent model knows more."""
+ONLY_INNOCENT = (CHECK, FEWER)
 BETTER, MOST = 6, 0.9
 FOREIGN, LITE1 = 12, "efficientnet-lite1"
 FOREIGN_BASES = (LITE1, LITE1, "timm/mobilenetv3_small_050?random")
@@ -88,7 +92,7 @@ class Zoo:
     @property
     def drawn(self) -> int:
         """How many images an innocent model is trained on."""
-        return round(0.9 * min(len(self.others), len(self.own)))
+        return round(0.9 * min(len(self.others), max(len(self.own), PRIVATE)))
 
     @property
     def side(self) -> int:
@@ -106,8 +110,10 @@ def open_zoo(data: str, half: str) -> Zoo:
     number = HALVES[half]
     if data == "fashion":
         own, others = (fashion("train", (2 * number + place) * PRIVATE, PRIVATE) for place in range(2))
-        if half == CHECK:
+        if half in ONLY_INNOCENT:
             others = fashion("train", 40_000, 20_000)
+        if half == FEWER:
+            own = own.subset(np.arange(FEW))
         counts = {"tune": (16, 12)}.get(half, (40, 8))
         return Zoo(data, half, own, others, fashion("t10k", 0, TEST), FitSettings(epochs=3), *counts)
     splits = load_splits(f"sample:{data}")
@@ -165,7 +171,7 @@ def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
 def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[[], VisionModel]]]:
     """Yields kind, name and how to make each model."""
     makers = [("innocent", INNOCENT[number % len(INNOCENT)], zoo.drawn) for number in range(zoo.innocent)]
-    if zoo.half == CHECK:
+    if zoo.half in ONLY_INNOCENT:
         makers += [("better", "bundled", round(MOST * len(zoo.others)))] * BETTER
         makers += [("foreign", FOREIGN_BASES[number % len(FOREIGN_BASES)], zoo.drawn) for number in range(FOREIGN)]
     for number, (kind, base, drawn) in enumerate(makers):
@@ -177,7 +183,7 @@ def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[
             return fine_tuned(start, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
 
         yield kind, f"{base} {number + 1}", make
-    for name, theft in STEALING.items() if zoo.half != CHECK else ():
+    for name, theft in STEALING.items() if zoo.half not in ONLY_INNOCENT else ():
         images = zoo.own if theft.needs == "data" else zoo.others
         budgets = QUESTIONS[zoo.data] if name in BUDGETED else QUESTIONS[zoo.data][1:]
         for budget in budgets if theft.needs == "answers" else (0,):
