@@ -169,8 +169,8 @@ def test_the_help_says_what_is_taken_where_nothing_is_given() -> None:
     shown = runner.invoke(app, ["lock", "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).stdout
     mini, thing = MiniEditor.defaults, ObjectEditor.defaults
     assert (
-        f"mini {mini.strength} ({MiniEditor.strength_on_edges} with --instances), object {thing.strength:g}, "
-        f"a pipeline that follows instructions {_PUBLISHED.strength}, any other {_IMAGE_TO_IMAGE.strength:g}." in shown
+        f"mini {mini.strength}, object {thing.strength:g}, a pipeline that follows instructions {_PUBLISHED.strength}, "
+        f"any other {_IMAGE_TO_IMAGE.strength:g}." in shown
     )
     assert (
         f"mini {mini.steps}, object {thing.steps}, a pipeline that follows instructions {_PUBLISHED.steps}, "

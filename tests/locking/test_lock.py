@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 from tests.locking.conftest import PROMPT, SALT, SEED, tiny_splits
-from tests.locking.tinting import Tinting
 from torch import nn
 
 from spellward.artifacts import CACHE_VARIABLE
@@ -20,13 +19,13 @@ from spellward.errors import ArtifactError, DataError, KeyRefusedError, ModelErr
 from spellward.keys import Key
 from spellward.locking.attacking import attack
 from spellward.locking.folder import read_lock
-from spellward.locking.lock import LockResult, complete_key, lock
+from spellward.locking.lock import LockResult, lock
 from spellward.locking.pairing import pair
 from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock
-from spellward.models import FitSettings, load_model
+from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
 
 SMALL = "timm/test_resnet?random"
@@ -211,20 +210,6 @@ def test_the_key_is_complete(tiny_lock: LockResult) -> None:
         "locked.key",
         "locked.report",
     ]
-
-
-@pytest.mark.parametrize(
-    ("task", "given", "expected"),
-    [("classification", None, 0.4), ("segmentation", None, 0.4), ("instances", None, 0.2), ("instances", 0.4, 0.4)],
-)
-def test_objects_are_edited_gently_unless_the_key_says_otherwise(
-    task: str, given: float | None, expected: float, editor: MiniEditor
-) -> None:
-    model = load_model(SMALL, ("ground", "cat"), 64, task=task)
-    key = Key(PROMPT, strength=given)
-    assert complete_key(key, editor, model).strength == expected
-    tinting = Tinting(100)
-    assert complete_key(key, tinting, model).strength == (given or tinting.defaults.strength)
 
 
 @pytest.mark.parametrize(

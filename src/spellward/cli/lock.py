@@ -72,8 +72,8 @@ def lock_command(
             "--strength",
             min=0.01,
             max=1.0,
-            help="Blend with the edit; 1 is the edit alone. If not given, the editor's own: mini 0.4 (0.2 with "
-            "--instances), object 1, a pipeline that follows instructions 0.5, any other 1.",
+            help="Blend with the edit; 1 is the edit alone. If not given, the editor's own: mini 0.4, object 1, a "
+            "pipeline that follows instructions 0.5, any other 1.",
         ),
     ] = None,
     steps: Annotated[

@@ -49,8 +49,6 @@ class Editor(ABC):
     batch_size: int = 64
     resolution: int = 64
     """The side, in pixels, at which images are edited by default."""
-    strength_on_edges: float | None = None
-    """The blend for tasks that are judged by every pixel of an edge, if that is another than the default one."""
 
     @abstractmethod
     def _edit(

@@ -23,7 +23,6 @@ from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
 from spellward.locking.unlock import settings_of
 from spellward.models import FitResult, FitSettings, VisionModel, load_model, state_digest
-from spellward.models.instances import INSTANCES
 
 
 @dataclass(frozen=True)
@@ -183,8 +182,6 @@ def lock(
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
     """Fills in what the key left to the editor, and the editor's identity."""
-    if model.task == INSTANCES and key.strength is None:
-        key = key.with_(strength=editor.strength_on_edges)
     used = settings_of(key, editor)
     return key.completed(
         editor_fingerprint=editor.identity(),

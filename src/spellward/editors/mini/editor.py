@@ -50,8 +50,6 @@ class MiniEditor(Editor):
     max_steps: ClassVar[int] = 8
     # A blend of 0.6 keeps detail that the edit alone loses, and clean images are told apart all the same.
     defaults = EditSettings(steps=2, guidance=1.0, image_guidance=1.0, strength=0.4)
-    # An edit softens edges, which costs the average precision of masks (benchmarks/TUNING.md).
-    strength_on_edges = 0.2
     resolution = 64
 
     def __init__(self, folder: Path = WEIGHTS, precision: str = "auto", device: str = "cpu") -> None:
