@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from lock import benchmark_key
-from public_bases import lite1
+from public_bases import FOREIGN_BASES, spec_of
 from readme import put_table
 from spellward.artifacts import cache_root, private_folder, versions
 from spellward.attacks.stealing.means import Means
@@ -41,7 +41,7 @@ from spellward.models import FitSettings, VisionModel, load_model
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
 from spellward.ownership.references import fine_tuned
 from spellward.ownership.verify import verify
-from zoo import FOREIGN_BASES, INNOCENT, LITE1, OTHER, TEST, fashion
+from zoo import INNOCENT, OTHER, TEST, fashion
 
 RESULTS = Path(__file__).parent / "results" / "locked_claim.json"
 SIDE = 32
@@ -125,8 +125,7 @@ def suspects(victim: UnlockedModel, other: UnlockedModel, run: Run) -> Iterator[
     for number, base in enumerate(INNOCENTS[run.number]):
         seed = 9000 + 1000 * run.number + number
         drawn = others.subset(np.sort(np.random.default_rng(seed).permutation(len(others))[:4_500]))
-        start = lite1() if base == LITE1 else base
-        model = fine_tuned(start, drawn, SIDE, replace(FIT, seed=seed), "Innocent model")
+        model = fine_tuned(spec_of(base), drawn, SIDE, replace(FIT, seed=seed), "Innocent model")
         yield f"innocent {number + 1}, {base}", "plainly", model
         yield f"innocent {number + 1}, {base}", "through the key", through_the_key(model)
 

