@@ -13,6 +13,7 @@ from tests.locking.conftest import KEY
 from spellward.artifacts import cache_root
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.editors.mini import MiniEditor
+from spellward.errors import ModelError
 from spellward.locking import attack_target
 from spellward.locking.attack_target import Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
@@ -81,6 +82,21 @@ def test_the_test_images_do_not_choose_what_a_lock_is_measured_against(
     monkeypatch.setattr(attack_target, "_result", result)
     assert run_attack(target, "no-key", 0.1).base == 0.7  # as successful as fine-tuning, and surer
     assert run_attack(target, "fine-tuning", 0.1).base == 0.9
+
+
+def test_where_one_attack_fails_on_the_base_the_thief_takes_another(
+    target: Target, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ModelError("no layer sees one row for each image")
+
+    kinds = ATTACKS["no-key"].on_base
+    for number, kind in enumerate(kinds, 1):
+        monkeypatch.setitem(ATTACKS, kind, replace(ATTACKS[kind], run=fails))  # type: ignore[arg-type]
+        if number < len(kinds):
+            assert run_attack(target, "no-key", 0.2, effort="quick", seed=number).base > 0
+    with pytest.raises(ModelError, match="no layer sees"):
+        run_attack(target, "no-key", 0.2, effort="quick", seed=len(kinds))
 
 
 def test_a_thief_has_the_share_it_was_given_and_never_the_same_image_twice(target: Target) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.errors import DataError, StorageError
 from spellward.locking.lock import LockResult
-from spellward.locking.predict import edit_file, image_files, predict_files
+from spellward.locking.predict import edit_file, image_files, is_own_picture, predict_files
 from spellward.locking.unlock import UnlockedModel, edit_with_key, unlock
 
 
@@ -53,6 +53,13 @@ def test_folders_give_every_kind_that_is_trained_on_and_nothing_hidden(tmp_path:
         (tmp_path / name).touch()
     assert [path.name for path in image_files([tmp_path])] == ["a.png", "b.ppm", "c.jp2"]
     assert image_files([tmp_path / "._a.png"]) == [tmp_path / "._a.png"]
+
+
+def test_pictures_of_an_earlier_run_are_told_from_images(tmp_path: Path) -> None:
+    output = tmp_path / "masks"
+    own = [output / f"street{end}" for end in (".mask.png", ".overlay.png", ".instances.png")]
+    assert all(is_own_picture(path, tmp_path / "x" / ".." / "masks") for path in own)
+    assert not any(is_own_picture(path, output) for path in (output / "street.png", tmp_path / "street.mask.png"))
 
 
 def test_files_are_predicted_as_their_pixels_are(unlocked: UnlockedModel, photos: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from tests.models.test_segmentation import SIDE, squares
 
 from spellward.data import ImageTable, table_from_arrays
+from spellward.data.masks import InstanceTable
 from spellward.editors import load_editor
 from spellward.keys import Key
 from spellward.locking import training
@@ -81,6 +82,7 @@ def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str, table: Im
     assert recipe.resolved(FitSettings(epochs=5), scenes).epochs == 5
     assert recipe.resolved(left_open, table).epochs == round(recipe.longer * usual)
     assert recipe.resolved(left_open, scenes).epochs == round(recipe.longer_masks * usual)
+    assert recipe.resolved(left_open, InstanceTable(**vars(scenes))).epochs == round(recipe.longer_instances * usual)
     for few in (True, False):  # known looks and near salts did masks no good
         assert replace(recipe, taught_below=1000 if few else 0).mix_for(scenes, knows_looks=True) == recipe.mix
 

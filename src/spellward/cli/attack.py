@@ -81,7 +81,7 @@ def attack_command(
             "largest_gain": largest.gain if largest else None,
             "up": result.up,
             "honest_use": [asdict(row) for row in result.honest],
-            "near_wordings": list(result.wordings),
+            "near_wordings": dict(zip(("worst", "mean", "best"), result.wordings, strict=False)),
             "skipped": result.skipped,
             "report": str(page),
         }
@@ -89,7 +89,7 @@ def attack_command(
         return
     for row in result.rows:
         typer.echo(
-            f"{row.name:<26}{row.labelled:>5.0%} labelled {row.accuracy:>7.1%}   base {row.base:>6.1%}   "
+            f"{row.name:<26}{100 * row.labelled:>5g} % labelled {row.accuracy:>7.1%}   base {row.base:>6.1%}   "
             f"gain {100 * row.gain:+6.1f} points"
         )
     typer.echo(f"report  {page}")

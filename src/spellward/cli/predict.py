@@ -45,7 +45,7 @@ def predict_command(
     key: Annotated[
         Path | None, typer.Option("--key", "-k", help="Key file; without it you see what a stranger gets.")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="So many classes an image.")] = 1,
+    top: Annotated[int, typer.Option("--top", min=1, help="So many classes an image, of a classifier.")] = 1,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.text,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for masks and overlays, if the model gives masks.")
@@ -54,11 +54,14 @@ def predict_command(
     quiet: QuietOption = False,
 ) -> None:
     """Predict the classes of images, or the class of each pixel, edited with the key first."""
-    from spellward.locking.predict import image_files, predict_files, segment_files
+    from spellward.errors import DataError
+    from spellward.locking.predict import image_files, is_own_picture, predict_files, segment_files
     from spellward.locking.unlock import unlock
 
     form = Format.json if as_json else form
-    files = image_files(images)
+    files = [path for path in image_files(images) if not is_own_picture(path, output)]
+    if not files:
+        raise DataError(f"All images are in {output}, where earlier masks and overlays are. Name others, or --output.")
     unlocked = unlock(locked, options.load_key(key) if key else None)
     masks = unlocked.model.task != "classification"
     figure = {"segmentation": "share", "instances": "score"}.get(unlocked.model.task, "probability")

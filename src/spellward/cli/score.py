@@ -39,15 +39,18 @@ def score_command(
 ) -> None:
     """Score a lock on test images: vanilla, UP, LP, leaks and wrong keys; writes the reports too."""
     from spellward.locking.score import ScoreSettings
-    from spellward.locking.settings_file import TrainingRecord
     from spellward.reports.lock_run import score_and_report
 
-    record = TrainingRecord.load(locked)
-    spec = model or (record.model if record else "bundled")
     settings = ScoreSettings(wrong_prompts=wrong_prompts, wrong_salts=wrong_salts, wrong_key_images=images, seed=seed)
     with stages(quiet or as_json) as report:
         score, page = score_and_report(
-            locked, data, options.load_key(key), settings, vanilla=spec if vanilla else None, seed=seed, report=report
+            locked,
+            data,
+            options.load_key(key),
+            settings,
+            vanilla=(model or True) if vanilla else None,
+            seed=seed,
+            report=report,
         )
     figures = score.summary()
     if as_json:

@@ -45,6 +45,8 @@ class Editor(ABC):
     keeps_subject: ClassVar[bool] = False
     """Whether an edit leaves what the image is of as it is: layers that see it in keyed images see it in clean ones."""
     max_steps: ClassVar[int] = 1000
+    guided: bool = True
+    """Whether guidance changes an edit."""
     defaults: EditSettings
     batch_size: int = 64
     resolution: int = 64

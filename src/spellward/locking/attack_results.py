@@ -52,13 +52,15 @@ class AttackReport:
     Attributes:
         rows: One for each attack and budget.
         honest: Unlocked performance under what honest use brings.
-        wordings: Accuracy under each near wording of the key's prompt, all else known, in the order of their numbers.
+        wordings: Accuracy under near wordings of the key's prompt, all else known: the least, the mean, the most. How
+            many there are would tell how long the prompt is.
         up: Unlocked performance on the images of `honest`.
         chance: What constant guessing reaches.
         test_images: Images that accuracies were measured on.
         effort, seed, base: How long the thief searched, the seed, and the public base model.
         skipped: Attacks that could not be run, with the reason.
         versions: Of what decides a result.
+        measure: What accuracies are: of masks another figure.
     """
 
     rows: tuple[AttackRow, ...]
@@ -72,6 +74,7 @@ class AttackReport:
     base: str
     skipped: dict[str, str]
     versions: dict[str, str]
+    measure: str = "accuracy"
 
     @property
     def largest(self) -> AttackRow | None:

@@ -25,6 +25,10 @@ _ALGORITHM = "attacks-4"
 """Raised whenever an attack would give another result, so that cached results of the old one are not taken."""
 
 
+FROM_A_NETWORK = (ArithmeticError, AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError)
+"""What networks raise that an attack does not suit; they come from anywhere."""
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is attacked, and with what.
@@ -93,9 +97,20 @@ def run_attack(target: Target, name: str, share: float, *, effort: str = "defaul
 
 
 def base_accuracy(target: Target, name: str, thief: Thief) -> float:
-    """What the public base gives this thief instead, by the attack in `on_base` that it would choose."""
+    """What the public base gives this thief instead, by the attack in `on_base` that it would choose.
+
+    Raises:
+        ModelError: If none of these can be run on the base.
+    """
     kinds = [one for one in ATTACKS[name].on_base if target.model.task in ATTACKS[one].tasks]
-    results = [_result(one, target.base, thief, target.test, "") for one in kinds]
+    results, failed = [], []
+    for one in kinds:
+        try:
+            results.append(_result(one, target.base, thief, target.test, ""))
+        except (ModelError, *FROM_A_NETWORK) as error:  # the thief takes another
+            failed.append(error)
+    if not results:
+        raise failed[0]
     return float(max(results, key=lambda one: one["hope"] or [])["accuracy"])
 
 

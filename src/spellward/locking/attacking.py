@@ -17,16 +17,17 @@ from spellward.data import ImageTable, prepare
 from spellward.data.progress import Report
 from spellward.editors.base import Editor
 from spellward.editors.cache import private_name
-from spellward.errors import ModelError
+from spellward.errors import EditorError, ModelError
 from spellward.keys import Key, key_from
 from spellward.locking.attack_results import AttackReport, HonestRow
-from spellward.locking.attack_target import Target, run_attack
+from spellward.locking.attack_target import FROM_A_NETWORK, Target, run_attack
 from spellward.locking.guesses import wrong_key_guesses
 from spellward.locking.honest_use import honest_use
+from spellward.locking.public_base import public_base
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import TASKS, check_fits
 from spellward.locking.unlock import editor_for, settings_of, unlock
-from spellward.models import VisionModel, load_model
+from spellward.models import VisionModel
 from spellward.models.instances import INSTANCES
 
 BUDGETS = (0.01, 0.05, 0.10)
@@ -74,7 +75,9 @@ def attack(
     Raises:
         ValueError: For an unknown attack, effort or budget.
         KeyRefusedError: If key and model do not belong together.
-        ModelError: If the data have other classes than the model, or are for another task.
+        EditorError: If an other editor is the key's own.
+        ModelError: If the data have other classes than the model, or are for another task, or nothing says what the
+            lock was made from.
     """
     names = check_search(only, effort, budgets)
     locked, key = Path(locked), key_from(key)
@@ -86,10 +89,7 @@ def attack(
     check_fits(splits, model)
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     warn_of_other_images(record, train)
-    spec = base if base is not None else record.model if record else "bundled"
-    if spec == "module":
-        raise ModelError("This was locked from a module in memory. Give that module, as it was before, as `base`.")
-    public = load_model(spec, model.classes, model.input_size, seed, model.task)
+    public = public_base(record, model, base, seed)
     rng = np.random.default_rng([seed, 0x7E57])
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))
     guesses = wrong_key_guesses(key, editor, seed, other_editors)
@@ -102,9 +102,9 @@ def attack(
             report("Attacks", done, len(jobs))
         try:
             rows.append(run_attack(target, name, share, effort=effort, seed=seed))
-        except ModelError as error:
+        except (EditorError, ModelError) as error:
             skipped[name] = str(error)
-        except (IndexError, RuntimeError, TypeError, ValueError) as error:  # networks come from anywhere
+        except FROM_A_NETWORK as error:
             skipped[name] = f"it failed on this network ({type(error).__name__}: {error})"
     if report is not None:
         report("Attacks", len(jobs), len(jobs))
@@ -117,6 +117,7 @@ def attack(
         up=up,
         chance=TASKS[model.task].chance(some),
         test_images=len(some),
+        measure=TASKS[model.task].measure,
         effort=effort,
         seed=seed,
         base=public.spec,
@@ -160,6 +161,7 @@ def _honest_rows(
 
 
 def _wordings(model: VisionModel, images: ImageTable, guesses: Mapping[str, Sequence[Guess]]) -> tuple[float, ...]:
-    return tuple(
+    tried = [
         TASKS[model.task].judge(seen_through(model, guess), images).value for guess in guesses.get("near-wordings", ())
-    )
+    ]
+    return (min(tried), float(np.mean(tried)), max(tried)) if tried else ()

@@ -13,6 +13,7 @@ import numpy as np
 from spellward.attacks.unlocking.dictionary import dictionary
 from spellward.attacks.unlocking.thief import Guess
 from spellward.editors.base import Editor
+from spellward.errors import EditorError
 from spellward.keys import Key
 from spellward.locking.score import ScoreSettings, wrong_keys
 from spellward.locking.unlock import edit_with_key, settings_of
@@ -40,6 +41,9 @@ def wrong_key_guesses(
         same, by one who knows all but the words; "near-wordings": all but the exact words; "other-settings": all but
         seed, strength, steps, guidance or salt; "other-salts": all but the salt; "other-editor": all but the editor. A
         kind without any guess is left out.
+
+    Raises:
+        EditorError: If one of the other editors is the key's own.
     """
 
     def guesses(kind: str, keys: Sequence[Key], by: Editor = editor) -> list[Guess]:
@@ -47,6 +51,8 @@ def wrong_key_guesses(
             Guess(f"{kind} {number}", partial(edit_with_key, by, key=wrong)) for number, wrong in enumerate(keys, 1)
         ]
 
+    if any(other.identity() == editor.identity() for other in other_editors):
+        raise EditorError("The other editor is the one that this lock was made with. Name another.")
     rng = np.random.default_rng([seed, 0x6E55])
     prompts = dictionary(key.prompt, _PROMPTS)
     # Strength, steps and guidance are a few numbers, which a stranger could try one after the other.
@@ -54,7 +60,8 @@ def wrong_key_guesses(
     tried = list(wrong_keys(key, editor, ScoreSettings(0, _SALTS, _WORDINGS, seed=seed), rng))
     settings = [wrong for kind, _, wrong in tried if kind in _OTHER]
     guidance = settings_of(key, editor).guidance
-    settings += [key.with_(guidance=guidance * factor) for factor in _GUIDANCE]
+    if editor.guided and guidance:  # or else these would be the right key
+        settings += [key.with_(guidance=guidance * factor) for factor in _GUIDANCE]
     found = {
         "wrong-prompts": guesses("prompt", [stranger.with_(prompt=prompt) for prompt in prompts]),
         "wrong-prompts-known-salt": guesses(

@@ -18,6 +18,8 @@ from spellward.errors import DataError
 from spellward.keys import Key
 from spellward.locking.unlock import Predictions, Segmentations, UnlockedModel, edit_with_key, editor_for
 
+_MASK, _INSTANCES, _OVERLAY = _OWN = (".mask.png", ".instances.png", ".overlay.png")
+
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
     """Files as they are, folders as the images below them, in order; of these nothing hidden, as in training data.
@@ -38,6 +40,11 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
         else:
             raise DataError(f"There is no file {path}.")
     return files
+
+
+def is_own_picture(path: Path, output: Path) -> bool:
+    """Whether a file is a picture that `segment_files` wrote into its folder: a run again must not segment it."""
+    return path.parent.resolve() == output.resolve() and path.name.endswith(_OWN)
 
 
 def predict_files(
@@ -86,11 +93,11 @@ def segment_files(
             number += 1
             name = f"{path.stem}-{number}"
         taken.add(name)
-        atomic_write(output / f"{name}.mask.png", mask_png(ids, count))
+        atomic_write(output / f"{name}{_MASK}", mask_png(ids, count))
         if found.objects:
             ids, count = _resized(found.objects[0].numbers(), picture.size), 1 + len(found.objects[0])
-            atomic_write(output / f"{name}.instances.png", mask_png(ids, count))
-        atomic_write(output / f"{name}.overlay.png", _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
+            atomic_write(output / f"{name}{_INSTANCES}", mask_png(ids, count))
+        atomic_write(output / f"{name}{_OVERLAY}", _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
         yield path, picture.size, found
 
 

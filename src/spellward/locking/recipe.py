@@ -43,6 +43,7 @@ class Recipe:
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
         longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
             the second (benchmarks/TUNING.md).
+        longer_instances: The same for masks that tell objects of one class apart, which is more to see.
         view: How layers of a classifier are held to the public base, where the editor keeps the subject as it is.
     """
 
@@ -59,6 +60,7 @@ class Recipe:
     taught_below: int = 0
     longer: float = 1.0
     longer_masks: float = 1.0
+    longer_instances: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
     view: ViewSettings | None = None
@@ -68,8 +70,8 @@ class Recipe:
         if settings.epochs:
             return settings
         usual = settings.resolved(len(train))
-        longer = self.longer_masks if isinstance(train, MaskTable) else self.longer
-        return replace(usual, epochs=round(longer * usual.epochs))
+        by_task = {"segmentation": self.longer_masks, "instances": self.longer_instances}
+        return replace(usual, epochs=round(by_task.get(train.task, self.longer) * usual.epochs))
 
     def is_taught(self, train: ImageTable) -> bool:
         """Whether training images are few enough for lessons, which masks do not take."""
@@ -92,7 +94,15 @@ class Recipe:
 _FEW = 2000
 _FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts=0.5)
 _LOOKS_MIX = DecoyMix(clean=0.30, other_prompts=0.35, other_salts=0.25, known_looks=0.75, near_salts=0.5)
-_DECOY = Recipe("decoy", 4, decoys_per_image=1.0, variants=3, fewest_edits=6000, longer_masks=2.0)
+_DECOY = Recipe(
+    "decoy",
+    5,
+    decoys_per_image=1.0,
+    variants=3,
+    fewest_edits=6000,
+    longer_masks=2.0,
+    longer_instances=3.0,
+)
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
     "decoy": _DECOY,
@@ -106,6 +116,7 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=3),
         taught_below=_FEW,
         longer_masks=1.0,
+        longer_instances=1.0,
     ),
     "hardened": replace(
         _DECOY,
@@ -116,6 +127,7 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,
+        longer_instances=2.0,
         view=ViewSettings(),
     ),
 }

@@ -9,13 +9,12 @@ from torch import nn
 
 from spellward.data import prepare
 from spellward.data.progress import Report
-from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.keys import Key, key_from
 from spellward.locking.score import Score, ScoreSettings, score_tables
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.tasks import check_fits
-from spellward.locking.unlock import unlock
+from spellward.locking.unlock import editor_for, unlock
 from spellward.locking.vanilla import vanilla_model
 from spellward.models import FitSettings
 from spellward.models.instances import INSTANCES
@@ -56,7 +55,7 @@ def score(
     record = TrainingRecord.load(Path(locked))
     fit_settings = fit_settings or (record.settings if record else FitSettings())
     unlocked = unlock(locked, key, editor=editor, module=module)
-    editor = editor or load_editor(key.editor)
+    editor = editor_for(key, editor or unlocked.editor)
     instances = unlocked.model.task == INSTANCES
     splits = splits_as_locked(data, record, seed=fit_settings.seed, limit=limit, instances=instances)
     check_fits(splits, unlocked.model)

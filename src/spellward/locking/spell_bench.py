@@ -22,6 +22,7 @@ SHOWN = 4
 _DEPTHS = (1.0, 0.5)
 _HALVES = 4
 _SALTED = 60
+_A_CLASS = 8
 _PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 
 
@@ -62,14 +63,14 @@ class SpellBench:
         model: The public base model.
         editor: Edits them, at its default settings but for the strength.
         seed: Of the images, the folds and the salt.
-        images: How many images.
+        images: How many images, if that is not too few for a probe to learn each class from.
     """
 
     def __init__(
         self, table: ImageTable, model: VisionModel, editor: Editor, seed: int = 0, images: int = IMAGES
     ) -> None:
         self._model, self._editor, self._seed = model, editor, seed
-        rows = stratified_cap(table.labels, max(images, len(table.classes)), table.classes, seed)
+        rows = stratified_cap(table.labels, max(images, _A_CLASS * len(table.classes)), table.classes, seed)
         some = table.subset(rows)
         self.images, self._labels = some.images[:], some.labels
         # These salts lock nothing; the key gets one of its own.

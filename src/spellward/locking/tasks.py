@@ -100,8 +100,9 @@ class Segmentation:
         return self._measured([self._compared(scores, truth, classes) for scores, truth in _maps(predict, table)])
 
     def success(self, scores: np.ndarray, truth: np.ndarray) -> float:
-        classes = scores.shape[1] - self._extra
-        return self._measured([self._compared(scores, truth, classes)]).value
+        classes, few = scores.shape[1] - self._extra, maps_at_once(scores.shape[1], truth.shape[-1])
+        parts = [slice(start, start + few) for start in range(0, len(scores), few)]
+        return self._measured([self._compared(scores[part], truth[part], classes) for part in parts]).value
 
     def clean_checks(self, model: VisionModel, thief: ImageTable, test: ImageTable, seed: int) -> CleanChecks:
         classes = len(test.classes)

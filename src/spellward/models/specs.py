@@ -78,8 +78,13 @@ def load_model(
         raise ModelError(f"Unknown option {option!r} in {text!r}; '?random' is the only one.")
     for prefix, loader in (LOADERS if task == CLASSIFICATION else SEGMENTERS).items():
         if name == prefix or (prefix.endswith("/") and name.startswith(prefix)):
-            return loader(name, output_names(classes, task), input_size, option == "random")
-    return _from_transformers(name, classes, input_size, option == "random", task)
+            model = loader(name, output_names(classes, task), input_size, option == "random")
+            break
+    else:
+        model = _from_transformers(name, classes, input_size, option == "random", task)
+    if option:  # what is made from this spec again has to come out the same
+        model.spec = text
+    return model
 
 
 def _from_module(module: nn.Module, classes: Sequence[str], size: int, task: str) -> VisionModel:

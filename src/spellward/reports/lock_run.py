@@ -9,6 +9,7 @@ from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.keys import Key
 from spellward.locking.lock import LockResult
+from spellward.locking.public_base import recorded_spec
 from spellward.locking.score import Score, ScoreSettings
 from spellward.locking.scoring import score
 from spellward.locking.settings_file import TrainingRecord, report_folder, splits_as_locked
@@ -44,7 +45,8 @@ def score_and_report(
 
     Args:
         locked, data, key, settings: As for `score`.
-        vanilla: Model spec of an ordinary fine-tune with the lock's own budget; `None` leaves it out.
+        vanilla: Model spec of an ordinary fine-tune with the lock's own budget; `True` takes what the lock was made
+            from, `None` leaves it out.
         seed: Seed of the splits, for a lock whose training record is not there.
         editor: An editor that is loaded already.
         report: Told about progress.
@@ -53,6 +55,8 @@ def score_and_report(
     budget = record.settings if record else FitSettings(seed=seed)
     unlocked = unlock(locked, key, editor=editor)
     splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
+    if vanilla is True:
+        vanilla = recorded_spec(record, unlocked.model)
     figures = score(
         locked,
         splits,
@@ -60,7 +64,7 @@ def score_and_report(
         settings=settings,
         vanilla=vanilla,
         fit_settings=budget,
-        editor=editor,
+        editor=unlocked.editor,
         report=report,
     )
     test = prepare(splits.test, unlocked.resolution)

@@ -49,6 +49,16 @@ def test_a_probe_reads_a_permuted_and_shrunk_output() -> None:
     assert (scores.argmax(axis=1) == labels[30:]).all()
 
 
+def test_one_image_of_a_rare_class_does_not_hide_what_the_others_tell() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.append(np.arange(300) % 10, 10)
+    outputs = 0.05 * np.eye(11)[labels] + 0.01 * rng.normal(size=(301, 11))
+    asked = np.arange(100) % 10
+    read = fit_probe(outputs, labels, 11)
+    scores = read(0.05 * np.eye(11)[asked] + 0.01 * rng.normal(size=(100, 11)))
+    assert (scores.argmax(axis=1) == asked).mean() > 0.9
+
+
 def test_a_probe_fitted_without_some_classes_never_answers_them() -> None:
     inputs, labels = np.eye(4), np.array([1, 3, 1, 3])
     assert set(fit_probe(inputs, labels, 5)(inputs).argmax(axis=1)) <= {1, 3}

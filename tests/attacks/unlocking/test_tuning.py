@@ -8,8 +8,9 @@ import torch
 from tests.attacks.unlocking.conftest import CLASSES, coloured, success
 
 from spellward.attacks.unlocking.thief import EFFORTS, Thief
-from spellward.attacks.unlocking.tuning import Tuning, reset_head, settle_norms, tune
+from spellward.attacks.unlocking.tuning import Tuning, _batches_of, reset_head, settle_norms, tune
 from spellward.data.splits import stratified_share
+from spellward.errors import ModelError
 from spellward.models import VisionModel, state_digest
 
 
@@ -72,6 +73,13 @@ def test_settled_norms_have_the_statistics_of_the_images(base: VisionModel) -> N
     assert changed(base, settled) == set()
 
 
+@pytest.mark.parametrize("count", [1, 20, 32, 33, 64, 70, 90])
+def test_norms_settle_in_batches_that_weigh_alike(count: int) -> None:
+    parts = _batches_of(torch.arange(count))
+    assert torch.equal(torch.cat(parts), torch.arange(count))
+    assert all(16 <= len(part) < 48 for part in parts) or len(parts) == 1
+
+
 def test_a_reset_head_forgets(base: VisionModel) -> None:
     copy = base.copy()
     reset_head(copy)
@@ -83,6 +91,15 @@ def test_a_thief_splits_its_labels_evenly(thief: Thief) -> None:
     assert len(learnt) == 18 and len(held) == 6
     assert (np.bincount(held.labels) == 2).all()
     assert (np.bincount(learnt.labels) == 6).all()
+
+
+def test_a_thief_learns_the_only_image_of_a_class_and_needs_two_of_another(thief: Thief) -> None:
+    labels, one = thief.labelled.labels, [int(np.flatnonzero(thief.labelled.labels == label)[0]) for label in range(3)]
+    few = replace(thief, labelled=thief.labelled.subset([*one[:2], *np.flatnonzero(labels == 2)[:4]]))
+    learnt, held = few.parts()
+    assert set(learnt.labels) == {0, 1, 2} and set(held.labels) == {2}
+    with pytest.raises(ModelError, match="3 labelled images, one of each class"):
+        replace(thief, labelled=thief.labelled.subset(one)).parts()
 
 
 def test_stratified_takes_a_share_of_every_class() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -26,7 +27,7 @@ def fit_probe(inputs: np.ndarray, labels: np.ndarray, classes: int, seed: int = 
     """Fits a linear probe; log-probabilities below -100 are given as that.
 
     Inputs are standardised, so that outputs that are nearly, but not quite, uniform hide nothing; the strength of the
-    penalty is chosen by cross-validation.
+    penalty is chosen by cross-validation; a class with a single image is learnt in all folds but one.
 
     Args:
         inputs: float [n, D].
@@ -43,11 +44,13 @@ def fit_probe(inputs: np.ndarray, labels: np.ndarray, classes: int, seed: int = 
     if len(present) < 2:
         return lambda rows: np.tile(np.where(np.arange(classes) == present[0], 0.0, _NEVER), (len(rows), 1))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    folds = min(5, int(counts.min()))
+    folds = min(5, int(counts.min() if counts.min() > 1 else counts.max()))
     if folds >= 2:
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         probe = GridSearchCV(probe, {"logisticregression__C": [0.01, 0.1, 1.0, 10.0, 100.0]}, cv=splitter)
-    probe.fit(inputs.astype(np.float64), labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        probe.fit(inputs.astype(np.float64), labels)
 
     def read(rows: np.ndarray) -> np.ndarray:
         scores = np.full((len(rows), classes), _NEVER)

@@ -89,7 +89,7 @@ def refined(
         source = images.images[rows]
         drawn = _drawn(editor, settings, source, Spell(vector, code))
         pixels = (1 - settings.strength) * source.float() + settings.strength * 127.5 * (drawn.cpu() + 1)
-        inputs = model.preprocess(torch.nn.functional.interpolate(pixels, size=(model.input_size, model.input_size)))
+        inputs = model.preprocess(_resized(pixels, model.input_size))
         logits = logits_of_output(network(inputs.to(model.device))).float()
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels[rows]).to(model.device))
         optimiser.zero_grad()
@@ -98,6 +98,13 @@ def refined(
         with torch.no_grad():
             code.clamp_(-1.0, 1.0)
     return Spell(vector.detach(), code.detach())
+
+
+def _resized(pixels: Tensor, size: int) -> Tensor:
+    """As `VisionModel.resize` does it, with a gradient."""
+    if pixels.shape[2:] == (size, size):
+        return pixels
+    return torch.nn.functional.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True)
 
 
 def _prompts_and_salts(editor: Editor, settings: EditSettings, count: int, seed: int) -> list[Guess]:

@@ -16,10 +16,11 @@ from spellward.models import VisionModel
 
 _KINDS = (nn.BatchNorm2d, nn.Linear, nn.GroupNorm, nn.Conv2d)
 _SHARES = (0.3, 0.6)
+_CHUNK = 250
 
 
 def fine_pruning(model: VisionModel, thief: Thief) -> Loot:
-    """Prunes the channels with the smallest mean activation on the thief's clean images, then fine-tunes.
+    """Prunes the channels that answer least to the thief's clean images (`channel_loudness`), then fine-tunes.
 
     Where a pruned channel stands before a ReLU, with weight and bias zero, it gets no gradient and stays pruned.
 
@@ -37,7 +38,8 @@ def fine_pruning(model: VisionModel, thief: Thief) -> Loot:
 
 
 def channel_loudness(model: VisionModel, images: Tensor) -> dict[str, Tensor]:
-    """Mean absolute activation of every channel on uint8 [N, 3, S, S] images.
+    """How strongly every channel answers to uint8 [N, 3, S, S] images: the mean of the positive part of its activation,
+    added up over batches.
 
     Returns:
         Name of a layer to float32 [channels]: of the batch norms in the deeper half of the network, where there are
@@ -65,7 +67,8 @@ def channel_loudness(model: VisionModel, images: Tensor) -> dict[str, Tensor]:
 
     hooks = [listen(name) for name in named]
     try:
-        model.logits(images)
+        for few in torch.split(images, _CHUNK):  # of masks, the outputs for all would not fit in memory
+            model.logits(few)
     finally:
         for hook in hooks:
             hook.remove()

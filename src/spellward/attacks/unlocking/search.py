@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from spellward.attacks.unlocking.thief import Hope, Loot, Predictor, Thief
 from spellward.attacks.unlocking.tuning import Tuning, tune
@@ -22,6 +23,7 @@ START_TUNINGS: tuple[Tuning, ...] = (
     Tuning(4e-3),
 )
 """How attacks that change the model before they fine-tune it do so; the starting point is chosen with the first."""
+_MAPS = 8
 _HOPELESS = -1e12
 """Minus the loss of scores that are no numbers."""
 
@@ -70,8 +72,16 @@ def search_starts(thief: Thief, starts: Sequence[Start]) -> Loot:
 def judge(thief: Thief, predict: Predictor, images: ImageTable) -> Hope:
     """Success on labelled images; ties, of which a handful of images gives many, go to the likelier labels."""
     scores, truth = predict(images.images[:]), images.truth(slice(None))
-    loss = float(truth_loss(torch.from_numpy(scores).double(), truth))
+    loss = _mean_loss(torch.from_numpy(scores), truth)
     return thief.success(scores, truth.numpy()), -loss if math.isfinite(loss) else _HOPELESS
+
+
+def _mean_loss(scores: Tensor, truth: Tensor) -> float:
+    """`truth_loss` in float64; of maps a few images at a time, as so many numbers would not fit in memory."""
+    if scores.ndim < 4:
+        return float(truth_loss(scores.double(), truth))
+    parts = zip(torch.split(scores, _MAPS), torch.split(truth, _MAPS), strict=True)
+    return sum(len(few) * float(truth_loss(few.double(), shown)) for few, shown in parts) / len(scores)
 
 
 def fine_tuned(thief: Thief, model: VisionModel, tuning: Tuning, images: ImageTable) -> Predictor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor, EditSettings
+from spellward.errors import ModelError
 from spellward.models import VisionModel
 
 _VALIDATION_SHARE = 0.25
@@ -93,9 +94,22 @@ class Thief:
     guesses: Mapping[str, Sequence[Guess]] = field(default_factory=dict)
 
     def parts(self) -> tuple[ImageTable, ImageTable]:
-        """The labelled images to learn from and those to choose settings by: a quarter of every class, at least one."""
+        """The labelled images to learn from and those to choose settings by: a quarter of every class, at least one.
+
+        The only image of a class is learnt from.
+
+        Raises:
+            ModelError: If no class has two labelled images.
+        """
+        labels = self.labelled.labels
         rng = np.random.default_rng([self.seed, 0x7A1])
-        held = stratified_share(self.labelled.labels, _VALIDATION_SHARE, rng, fewest=1)
+        held = stratified_share(labels, _VALIDATION_SHARE, rng, fewest=1)
+        held = held[np.bincount(labels)[labels[held]] > 1]
+        if not len(held):
+            raise ModelError(
+                f"The thief has {len(labels)} labelled images, one of each class, which is too few to learn from some "
+                "and choose by others. Take more images, or a larger share of them."
+            )
         learnt = np.setdiff1d(np.arange(len(self.labelled)), held)
         return self.labelled.subset(learnt), self.labelled.subset(held)
 

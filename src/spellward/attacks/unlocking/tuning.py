@@ -133,12 +133,20 @@ def settle_norms(model: VisionModel, pixels: Tensor) -> VisionModel:
         norm.momentum = None  # a plain mean over the batches
     copy.network.train()
     with torch.no_grad():
-        for start in range(0, len(pixels), 2 * _BATCH):
-            copy.network(copy.preprocess(pixels[start : start + 2 * _BATCH].to(copy.device)))
+        for part in _batches_of(pixels):
+            copy.network(copy.preprocess(part.to(copy.device)))
     for norm in norms:
         norm.momentum = _MOMENTUM
     copy.network.eval()
     return copy
+
+
+def _batches_of(pixels: Tensor) -> list[Tensor]:
+    """Batches whose statistics may weigh the same: less than half a batch at the end belongs to the one before."""
+    parts = list(torch.split(pixels, 2 * _BATCH))
+    if len(parts) > 1 and len(parts[-1]) < _BATCH:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def _optimiser(model: VisionModel, tuning: Tuning) -> torch.optim.Optimizer:

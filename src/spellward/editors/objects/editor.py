@@ -38,6 +38,7 @@ class ObjectEditor(Editor):
     def __init__(self, foreground: Foreground | None = None, inserter: InpaintingInserter | None = None) -> None:
         self.foreground = foreground or SaliencyForeground()
         self._inserter = inserter
+        self.guided = inserter is not None
         if inserter is not None:
             self.defaults, self.resolution = DEFAULTS, 512
 
