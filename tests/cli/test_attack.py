@@ -45,7 +45,7 @@ def test_json_and_a_report_without_secrets(locked: Path, photos: Path) -> None:
         assert row["gain"] == pytest.approx(row["accuracy"] - row["base"])
     assert {row["labelled"] for row in document["attacks"]} == {0.1, 0.2}
     assert document["largest_gain"] == max(row["gain"] for row in document["attacks"])
-    assert set(document["near_wordings"]) == {"worst", "mean", "best"}  # how many there are tells how long the prompt is
+    assert set(document["near_wordings"]) == {"worst", "mean", "best"}  # their number tells how long the prompt is
     page = Path(document["report"])
     assert page == locked.with_name("model.attacks") / "report.html"
     report = AttackReport.from_json((page.parent / "attacks.json").read_text())

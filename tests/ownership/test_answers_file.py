@@ -73,6 +73,11 @@ ALL_CLASSES = [
         table(["file", "a", "b", "c"], *named((1, 0, 2, 3))),
         table(["id", *RED], *([place, *row] for place, row in enumerate(BARE, 1))),
         table(["file", "label", *RED], *([name, "Red", *row] for name, *row in named((2, 1, 0, 3)))),
+        table(["", "file", *RED], *([place, *row] for place, row in enumerate(named((3, 1, 0, 2))))),
+        table([*ORDERED, "file"], *([*row, name] for name, *row in named((3, 1, 0, 2), (2, 0, 1)))),
+        table(["a", "b", "asked", "c"], *([*row[:2], name, row[2]] for name, *row in named((1, 0, 2, 3)))),
+        table([*RED, "id"], *([*row, place] for place, row in enumerate(BARE))),
+        table(["probe_id", "file", *RED], *([9 - place, *row] for place, row in enumerate(named((3, 1, 0, 2))))),
         table(["file", *RED], *([f"C:\\to ask\\{name[:-4].upper()}.jpg", *row] for name, *row in named())),
         table(["file", *PREDICTED], *ALL_CLASSES),
         b"\xef\xbb\xbf" + table(["file", *RED], *named()).encode(),
@@ -100,6 +105,7 @@ SHUFFLED = [3, 0, 2, 1]
         table(["file", "class_1", "probability_1"], *([PROBES[row], RED[int(LABELS[row])], 0.5] for row in SHUFFLED)),
         table(["file", *PREDICTED[:4]], *(row[:5] for row in ALL_CLASSES)),
         table(["file", *PREDICTED[:1]], *(row[:2] for row in ALL_CLASSES)),
+        table(["", "label", "file"], *([row, RED[int(LABELS[row])], PROBES[row]] for row in SHUFFLED)),
     ],
 )
 def test_labels_become_class_numbers(text: str, tmp_path: Path) -> None:
@@ -151,6 +157,33 @@ def test_labels_that_are_digits_are_names_or_numbers_but_never_guessed(tmp_path:
     np.testing.assert_array_equal(read(tmp_path, "label\nlabel\ncat\n", ("cat", "label"), 2), [1, 0])
 
 
+def test_numbers_name_classes_however_a_table_writes_them(tmp_path: Path) -> None:
+    for classes in (("0", "1", "10", "2"), ("1", "2", "3"), ("01", "02", "03")):
+        for text in ("1\n2\n1\n", "1.0\n2.0\n1.0\n"):
+            with pytest.raises(DataError, match="names of classes or class numbers"):
+                read(tmp_path, text, classes, 3)
+    assert read(tmp_path, "class_1\n1.0\n2\n03\n", ("01", "02", "03"), 3).tolist() == [0, 1, 2]
+
+
+def test_of_two_classes_a_label_and_its_score_are_no_two_scores(tmp_path: Path) -> None:
+    scored = [[0, 0.97], [1, 0.8], [1, 0.9], [0, 0.7]]
+    for text in (
+        table(["label", "score"], *scored),
+        table(["file", "pred", "confidence"], *([name, *row] for name, row in zip(PROBES, scored, strict=True))),
+        table(*scored),
+    ):
+        with pytest.raises(DataError, match="seems to hold class numbers"):
+            read(tmp_path, text, ("cat", "dog"), 4)
+    assert read(tmp_path, table(["cat", "dog"], *scored), ("cat", "dog"), 4).shape == (4, 2)
+
+
+def test_formulas_and_blanks_in_names_of_classes(tmp_path: Path) -> None:
+    header = "file,'-A,'-a\n" + "".join(f"{name},0.25,0.75\n" for name in PROBES)
+    assert read(tmp_path, header, ("-a", "-A"), 4)[0].tolist() == [0.75, 0.25]
+    with pytest.raises(DataError, match="blanks alone"):
+        read(tmp_path, table(["a", "a "], *([0.25, 0.75] for _ in PROBES)), ("a", "a "), 4)
+
+
 def test_class_names_that_differ_in_case_alone_count_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path, "A,a\n1,2\n", ("a", "A"), 1), [[2, 1]])
 
@@ -167,6 +200,13 @@ def test_class_names_that_differ_in_case_alone_count_as_they_are(tmp_path: Path)
         (table(RED, *BARE, *BARE), "8 rows of answers for 4 probes"),
         (table(RED), "0 rows of answers for 4 probes"),
         (table(["id", *RED], *([3 - place, *row] for place, row in enumerate(BARE))), "does not count the rows"),
+        (table(["idx", *RED], *([3 - place, *row] for place, row in enumerate(BARE))), "does not count the rows"),
+        (table([*RED, "index"], *([*row, 3 - place] for place, row in enumerate(BARE))), "Column 4.*does not count"),
+        (table(["", "id", *RED], *([place, 3 - place, *row] for place, row in enumerate(BARE))), "Column 2"),
+        (table(["file", "copy", *RED], *([row[0], *row] for row in named())), "two columns with names of probes"),
+        (table([*RED, ""], *BARE), "more or fewer cells"),
+        (table(["file", *RED], *BARE), "more or fewer cells"),
+        (table(["file", "Red"], *zip(PROBES, [1, 0, 0, 1], strict=True)), "the class 'red' alone"),
         (table(["Red", "green apple", "blue"], *BARE), "no column for the class 'blue, dark'"),
         (table(["Red", "red ", *RED[1:]], *([0, *row] for row in BARE)), "two columns for one class"),
         (table(["file", *RED], *named()).replace("0.75", ""), "an empty cell in row 3.*decimal point"),

@@ -57,6 +57,28 @@ def test_a_copy_may_answer_in_per_cent(references: int) -> None:
     assert judge(made.victim, made.references, 100 * softmax(made.innocent())).verdict != "stolen"
 
 
+@pytest.mark.parametrize("whole", [1, 100])
+def test_shares_of_the_claims_classes_alone_are_shares(whole: int) -> None:
+    """A suspect with one class more, whose column was left out."""
+    made = world(references=8)
+    junk = np.random.default_rng(0).uniform(0.0, 0.05, len(made.victim))
+    shares = whole * softmax(made.victim) * (1 - junk)[:, None]
+    for suspect in (shares, np.round(shares, 2)):
+        assert judge(made.victim, made.references, suspect).verdict == "stolen"
+    innocent = whole * softmax(made.innocent()) * (1 - junk)[:, None]
+    assert judge(made.victim, made.references, innocent).verdict != "stolen"
+
+
+@pytest.mark.parametrize(("rows", "own", "sharpness"), [(20, 0.4, 4.0), (60, 0.4, 6.0), (150, 0.3, 8.0)])
+def test_a_few_rows_that_outweigh_all_others_accuse_nobody(rows: int, own: float, sharpness: float) -> None:
+    accused = 0
+    for seed in range(60):
+        made = world(rows, 3, 3, own=own, sharpness=sharpness, seed=70000 + seed)
+        verdict = judge(made.victim, made.references, made.innocent(), opinions_count=True, seed=seed)
+        accused += verdict.verdict == "stolen"
+    assert accused == 0
+
+
 def test_what_is_alike_but_not_enough_is_no_acquittal() -> None:
     made = world(rows=150, references=3, seed=2)
     weak = judge(made.victim, made.references, made.related(0.8))

@@ -65,7 +65,13 @@ def broken(folder: Path) -> dict[str, Path]:
     np.save(folder / "none.npy", np.zeros((0, 3)))
     np.save(folder / "whole.npy", VALUES)
     (folder / "cut.npy").write_bytes((folder / "whole.npy").read_bytes()[:-8])
-    for name, header in {"void": "'|V0', 'shape': (4, 3)", "endless": f"'<f8', 'shape': (0, {10**20})"}.items():
+    for name, header in {
+        "void": "'|V0', 'shape': (4, 3)",
+        "endless": f"'<f8', 'shape': (0, {10**20})",
+        "true": "'<f8', 'shape': (True,)",
+        "open": "'<f8', 'shape': ((4,",
+        "small": "'|u1', 'shape': (1000000, 1000)",  # eight times as large as float64
+    }.items():
         text = f"{{'fortran_order': False, 'descr': {header}}}".encode().ljust(117) + b"\n"
         (folder / f"{name}.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + text)
     (folder / "empty.npy").touch()

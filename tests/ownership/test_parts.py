@@ -119,6 +119,21 @@ def test_the_null_has_a_floor_and_grows_with_what_references_show() -> None:
     assert null.p_value(null.threshold(0.01)) == pytest.approx(0.01)
 
 
+def test_peers_spread_as_they_are_and_left_out_references_a_little_more() -> None:
+    apart = [Likeness(value, 0.0) for value in (-0.3, -0.1, 0.1, 0.3)]
+    peers, left_out = fit_null(apart, 4, 0.0, left_out=False), fit_null(apart, 4, 0.0)
+    assert peers.spread > left_out.spread and peers.threshold(0.01) > left_out.threshold(0.01)
+
+
+def test_telling_rows_are_counted_by_what_they_carry() -> None:
+    random = np.random.default_rng(0)
+    references, victim = list(random.normal(size=(3, 50, 4))), random.normal(size=(50, 4))
+    even = Yardstick(victim, references).likeness(victim).telling
+    loud = victim.copy()
+    loud[7] *= 100
+    assert 25 < even <= 50 and 1 <= Yardstick(loud, references).likeness(loud).telling < 1.5
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

@@ -18,7 +18,7 @@ from spellward.ownership.claim import Claim
 from spellward.ownership.exported import sheet
 from spellward.ownership.suspects import SUSPECTS, Pixels, ask, kind_of
 from spellward.ownership.verify import export_probes, verify
-from spellward.reports.claim_report import render, verdict_folder
+from spellward.reports.claim_report import render, verdict_folder, write_claim_report
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_verdicts_do_not_take_the_places_of_others(claim: Claim, victim: VisionM
     verdicts.append(verify(claim, lambda probes: victim.logits(probes) + 1.0))
     verdicts.append(verify(claim, victim, published=claim.commitment.digest()))
     folders = [verdict_folder(claim.folder, "thief", one).name for one in verdicts]
-    assert len(set(folders[:4])) == 4 and folders[4] == folders[0]
+    assert len(set(folders)) == 5
     assert folders[1].endswith("-match-classes") and folders[2].endswith("-akh")
     assert verdict_folder(claim.folder, "org1/thief", verdicts[0]) != verdict_folder(
         claim.folder, "org2/thief", verdicts[0]
@@ -154,6 +154,15 @@ def test_probes_can_be_sent_elsewhere(claim: Claim, tmp_path: Path) -> None:
     assert np.array_equal(first, claim.probes[0].permute(1, 2, 0).numpy())
 
 
+def test_probes_do_not_take_the_places_of_another_claims(claim: Claim, tmp_path: Path) -> None:
+    folder = export_probes(claim, tmp_path / "probes")
+    export_probes(claim, folder)
+    for change in (lambda path: Image.new("RGB", (32, 32)).save(path), lambda path: path.write_bytes(b"no image")):
+        change(folder / "probe-0003.png")
+        with pytest.raises(ArtifactError, match=r"probe-0003\.png is no probe of this claim"):
+            export_probes(claim, folder)
+
+
 @pytest.mark.parametrize(
     ("suspect", "kind"),
     [("a.npy", "recorded"), ("a.csv", "recorded"), ("m.onnx", "onnx"), ("folder", "model"), (len, "callable")],
@@ -169,6 +178,20 @@ def test_a_suspect_that_is_not_there(claim: Claim, tmp_path: Path) -> None:
         verify(claim, tmp_path / "nothing.onnx")
     with pytest.raises(DataError, match=r"nothing\.csv cannot be read"):
         verify(claim, tmp_path / "nothing.csv")
+    (tmp_path / "answers.json").write_text("[]")
+    with pytest.raises(DataError, match=r"answers\.json is no suspect.*\.csv"):
+        verify(claim, tmp_path / "answers.json")
+
+
+def test_a_verdict_is_written_wherever_the_claim_is_named_from_and_whatever_the_suspect_is_called(
+    claim: Claim, victim: VisionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = verify(claim, victim)
+    expected = verdict_folder(claim.folder, "thief", verdict)
+    monkeypatch.chdir(claim.folder)
+    assert verdict_folder(Path(), str(Path("thief").absolute()), verdict).parent == expected.parent
+    page = write_claim_report(claim, verdict, "th\udcffief.npy", tmp_path / "verdict")
+    assert "th\\xffief.npy" in page.read_text(encoding="utf-8")
 
 
 def test_recorded_answers_to_other_probes_give_no_verdict(claim: Claim, victim: VisionModel, tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def judge_effects(
         doubles = [without(emphasise(one), directions) for one in opinions]
         raised = [yardstick.likeness(look(one)) for yardstick, one in zip(apart, doubles, strict=False)]
         likeness = whole.likeness(look(suspect_seen))
-        nulls = tuple(fit_null(some, count, likeness.row_error) for some in (left_out, raised, equal) if some)
+        nulls = tuple(
+            fit_null(some, count, likeness.row_error, some is not equal) for some in (left_out, raised, equal) if some
+        )
         judged.append(Judged(likeness, nulls, (victim_seen, suspect_seen, seen, doubles, equals)))
     return judged
 
@@ -110,7 +112,7 @@ def queries_needed(judged: Judged, alpha: float, seed: int) -> int | None:
     # The bets account for the choice of rows themselves, so the null has no row error here.
     null = fit_null(left_out, len(references), 0.0)
     equal = [Likeness(weighted_mean(*row_cosines(victim, references, one)), 0.0) for one in peers]
-    nulls = [null, *([fit_null(equal, len(references), 0.0)] if equal else [])]
+    nulls = [null, *([fit_null(equal, len(references), 0.0, left_out=False)] if equal else [])]
     threshold = max(one.threshold(alpha) for one in nulls)
     if threshold >= 1:
         return None

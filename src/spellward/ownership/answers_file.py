@@ -45,8 +45,11 @@ def read_answers(path: str | Path, classes: Sequence[str], probes: int) -> Float
                 values = _read(AnswerTable(path, ClassNames(classes), probes))
             except (csv.Error, UnicodeDecodeError) as error:
                 raise DataError(f"{path} is no table in UTF-8. {FORMAT}") from error
+    told = values is not None
     if values is None:
         values = load_outputs(path)
+    if not told and len(classes) == 2:
+        _check_not_labels(path, values)
     if values.ndim == 0 or len(values) != probes:
         raise other_count(path, 1 if values.ndim == 0 else len(values), probes)
     return values
@@ -61,9 +64,17 @@ def _read(table: AnswerTable) -> Floats | None:
         return _predicted(table, heads)
     if found := _class_columns(table):
         return _scores(table, found)
-    if table.width == table.start + 1 or (table.named and heads and heads[0] in LABEL_WORDS):
+    if len(table.answers) == 1 or (table.named and heads and heads[0] in LABEL_WORDS):
+        named = heads and heads[0] not in LABEL_WORDS and not is_plain(heads[0])
+        if named and table.classes.place(heads[0]) is not None:
+            raise DataError(f"{table.path} has a column for the class {shown(heads[0])} alone. {FORMAT}")
         return _labels(table)
-    return _scores(table, list(range(table.start, table.width))) if table.named or table.bare else None
+    if not (table.named or table.bare):
+        return None
+    scores = _scores(table, table.answers)
+    if len(table.classes.names) == 2:
+        _check_not_labels(table.path, scores)
+    return scores
 
 
 def _class_columns(table: AnswerTable) -> list[int]:
@@ -72,8 +83,12 @@ def _class_columns(table: AnswerTable) -> list[int]:
     known = [place for place in places if place is not None]
     missing = table.classes.missing(table.columns)
     counted = counts_columns(table.columns)
-    if not known or table.width == table.start + 1 or (counted and missing is not None):
+    if not known or len(table.answers) == 1 or (counted and missing is not None):
         return []
+    if not table.classes.told_apart:
+        raise DataError(
+            f"Two classes of the claim differ in blanks alone, so {table.path} cannot name them. Save .npy."
+        )
     if missing is not None:
         raise DataError(f"{table.path} has no column for the class {shown(missing)}. {FORMAT}")
     if len(set(known)) < len(known):
@@ -83,12 +98,12 @@ def _class_columns(table: AnswerTable) -> list[int]:
             f"The columns 0 to {len(known) - 1} of {table.path} may be named by class or counted. "
             f"Put them in the order of {TEMPLATE_FILE}, with its first line above them."
         )
-    return [table.start + places.index(place) for place in range(len(table.classes.names))]
+    return [table.answers[places.index(place)] for place in range(len(table.classes.names))]
 
 
 def _scores(table: AnswerTable, columns: list[int]) -> Floats:
     """float64 [N, columns]: of probabilities that are shared with other classes, those given the columns."""
-    others = sorted(set(range(table.start, table.width)).difference(columns))
+    others = sorted(set(table.answers).difference(columns))
     scores, elsewhere = np.empty((table.probes, len(columns))), np.zeros(table.probes)
     for line, place, cells in table.placed():
         scores[place] = [table.number(cells[column], line) for column in columns]
@@ -104,11 +119,24 @@ def _scores(table: AnswerTable, columns: list[int]) -> Floats:
     return np.asarray(scores / own[:, None])
 
 
+def _check_not_labels(path: Path, values: Floats) -> None:
+    """Refuses a class number and how sure the suspect is of it, which of two classes looks like two scores.
+
+    Raises:
+        DataError: If one column holds two whole numbers and the other does not.
+    """
+    if values.ndim != 2 or values.shape[1] != 2:
+        return
+    whole = [len(set(one.tolist())) == 2 and bool((one == np.round(one)).all()) for one in values.T]
+    if whole[0] != whole[1]:
+        raise DataError(f"{path} has two columns, one of which seems to hold class numbers. {FORMAT}")
+
+
 def _labels(table: AnswerTable) -> Floats | None:
     """float64 [N] class numbers; `None` for class numbers without names of probes."""
     by_name, numbers = np.full(table.probes, np.nan), np.full(table.probes, np.nan)
     for line, place, cells in table.placed():
-        cell = cells[table.start]
+        cell = cells[table.answers[0]]
         found = table.classes.place(cell)
         if found is not None:
             by_name[place] = found
@@ -137,11 +165,11 @@ def _predicted(table: AnswerTable, heads: list[str]) -> Floats:
     """Scores [N, K] from the likeliest classes where these are all, else the likeliest class [N]."""
     wanted = len(table.classes.names)
     pairs = [
-        (table.start + heads.index(f"class_{rank}"), table.start + heads.index(f"probability_{rank}"))
+        (table.answers[heads.index(f"class_{rank}")], table.answers[heads.index(f"probability_{rank}")])
         for rank in range(1, wanted + 1)
         if f"class_{rank}" in heads and f"probability_{rank}" in heads
     ]
-    first = table.start + heads.index("class_1")
+    first = table.answers[heads.index("class_1")]
     scores, labels = np.full((table.probes, wanted), np.nan), np.empty(table.probes)
     full = len(pairs) == wanted and f"class_{wanted + 1}" not in heads
     for line, place, cells in table.placed():

@@ -12,11 +12,14 @@ from typing import TextIO
 from spellward.errors import DataError
 from spellward.ownership.class_names import ClassNames
 from spellward.ownership.exported import TEMPLATE_FILE, probe_file
-from spellward.ownership.outputs import DELIMITERS, delimiter_of, is_number, is_row
+from spellward.ownership.outputs import DELIMITERS, INDEX_NAMES, delimiter_of, is_number, is_row
 
 FORMAT = f"Write `file,CLASS,CLASS,...` with a score for each class, as in {TEMPLATE_FILE}, or `file,label`."
 LABEL_WORDS = ("label", "class", "prediction", "predicted")
-_FILE_WORDS = ("", "file", "filename", "file_name", "image", "probe", "path", "id", "index")
+_FILE_WORDS = {
+    *("", "file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_id", "probe", "probe_id"),
+    *INDEX_NAMES,
+}
 _LONGEST = 1 << 22
 _SHOWN = 40
 _SUFFIXES = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?)$")
@@ -26,10 +29,10 @@ class AnswerTable:
     """A table that is read a row at a time, for it comes from others and may be large.
 
     Attributes:
-        named: Whether the first column says which probe a row is about, or counts them.
+        named: Whether a column says which probe a row is about, or counts them.
         bare: Whether it is a row of numbers that looks like the column numbers of pandas and is none.
-        start: The first column of answers.
         width: Columns in all; 0 if there are no rows of answers.
+        answers: Places of the columns of answers: all but those that name or count rows.
         columns: Names of the columns of answers; empty if they have none.
     """
 
@@ -49,13 +52,17 @@ class AnswerTable:
         self._sample = second if self._skipped else first
         # What `numpy.savetxt` writes above a table begins with this mark.
         header = [re.sub(r"^#\s*", "", first[0]), *first[1:]] if self._skipped else []
-        header, shorter = (header, False) if len(header) == len(self._sample) else ([], bool(header))
-        self.named = self._is_named(header)
-        if self.named and shorter:
+        header, uneven = (header, []) if len(header) == len(self._sample) else ([], header)
+        self._by_name, self._telling = self._row_columns(header)
+        self.named = bool(self._telling)
+        # Columns must not go by their places where names were meant to tell them.
+        told = self.named or any(self._is_file_word(name) or classes.place(name) is not None for name in uneven)
+        if uneven and self._sample and told:
             raise self._uneven(2)
         self.bare = bool(first) and not self._skipped and all(map(is_plain, first)) and not is_row(first)
-        self.start, self.width = int(self.named), len(self._sample)
-        self.columns = header[self.start :]
+        self.width = len(self._sample)
+        self.answers = [column for column in range(self.width) if column not in self._telling]
+        self.columns = [header[column] for column in self.answers] if header else []
 
     def placed(self) -> Iterator[tuple[int, int, list[str]]]:
         """Yields the number of each row in the file, the place of its probe, and its cells; each probe comes once.
@@ -63,8 +70,7 @@ class AnswerTable:
         Raises:
             DataError: If rows are missing, too many, uneven or about something else.
         """
-        by_name = self.named and not is_plain(self._sample[0])
-        if not by_name and self._count != self.probes:
+        if not self._by_name and self._count != self.probes:
             raise other_count(self.path, self._count, self.probes)
         seen: set[int] = set()
         for place, cells in zip(count(-self._skipped), self._rows(), strict=False):
@@ -73,10 +79,12 @@ class AnswerTable:
             line = place + 1 + self._skipped
             if len(cells) != self.width:
                 raise self._uneven(line)
-            if by_name:
-                place = self._probe(cells[0])
-            elif self.named and not self._counts(cells[0], place):
-                raise DataError(f"The first column of {self.path} does not count the rows (row {line}). {FORMAT}")
+            if self._by_name:
+                place = self._probe(cells[self._telling[0]])
+            elif uncounted := [one for one in self._telling if not self._counts(one, cells[one], place)]:
+                raise DataError(
+                    f"Column {uncounted[0] + 1} of {self.path} does not count the rows (row {line}). {FORMAT}"
+                )
             if place in seen:
                 raise DataError(f"{self.path} has two rows for {probe_file(place)}. Leave one.")
             seen.add(place)
@@ -145,15 +153,26 @@ class AnswerTable:
         named = cells if cells[0] else cells[1:]
         return not is_row(cells) or (over and self.classes.missing(named) is None)
 
-    def _is_named(self, header: list[str]) -> bool:
-        if len(self._sample) < 2:
-            return False
-        if not is_plain(self._sample[0]):
-            return True
-        return bool(header) and header[0].casefold() in _FILE_WORDS and self.classes.place(header[0]) is None
+    def _row_columns(self, header: list[str]) -> tuple[bool, list[int]]:
+        """Whether rows are told by the names of probes, and the columns that name or count them, the names first.
 
-    def _counts(self, cell: str, place: int) -> bool:
-        first = float(self._sample[0])
+        Wherever these stand: pandas writes an index in front of all, and sorts columns by the alphabet.
+        """
+        if len(self._sample) < 2:
+            return False, []
+        words = [column for column, name in enumerate(header) if self._is_file_word(name)]
+        names = [column for column, cell in enumerate(self._sample) if _stem(cell) in self._stems]
+        if len(names) > 1:
+            raise DataError(f"{self.path} has two columns with names of probes. Leave one. {FORMAT}")
+        if not names and not is_plain(self._sample[0]):
+            names = [0]  # names of something else, which the first row will show
+        return bool(names), [*names, *(column for column in words if column not in names)]
+
+    def _is_file_word(self, name: str) -> bool:
+        return name.casefold() in _FILE_WORDS and self.classes.place(name) is None
+
+    def _counts(self, column: int, cell: str, place: int) -> bool:
+        first = float(self._sample[column]) if is_plain(self._sample[column]) else -1.0
         return first in (0, 1) and is_plain(cell) and float(cell) == first + place
 
     def _probe(self, cell: str) -> int:

@@ -19,6 +19,7 @@ from spellward.ownership.outputs import Floats
 
 _MOST_DECIMALS = 6
 _PERCENT = 100.0
+_MOST_OF_IT = 0.9
 _SHARPNESS_STEPS = 24
 _SHARPEST = 1e3
 _COARSENESS = ("full", "clipped", "rounded", "top", "label")
@@ -134,7 +135,8 @@ def _as_shares(outputs: Floats) -> Floats:
         return outputs / (_PERCENT if abs(whole - _PERCENT) <= 0.01 * _PERCENT + rounding else whole)
     told = (outputs > 0).sum(axis=1)
     some = bool((told == told[0]).all()) and 0 < told[0] < outputs.shape[1]
-    return outputs / _PERCENT if some and sums.max() <= 1.01 * _PERCENT else outputs
+    some = some or _lacks_little(sums / _PERCENT)
+    return outputs / _PERCENT if some and sums.max() <= 1.01 * _PERCENT + rounding else outputs
 
 
 def _are_probabilities(outputs: Floats) -> bool:
@@ -144,10 +146,15 @@ def _are_probabilities(outputs: Floats) -> bool:
     # Rounding to 3 decimals may take half a thousandth from each class.
     decimals = _decimals(outputs)
     slack = min(0.5, 0.01 + (0.5 * 10.0**-decimals * outputs.shape[1] if decimals else 0.0))
-    if np.abs(sums - 1).max() <= slack:
+    if np.abs(sums - 1).max() <= slack or (sums.max() <= 1 + slack and _lacks_little(sums)):
         return True
     told = (outputs > 0).sum(axis=1)
     return bool((told == told[0]).all() and 0 < told[0] < outputs.shape[1] and sums.max() <= 1 + slack)
+
+
+def _lacks_little(sums: Floats) -> bool:
+    """Whether shares may be those of the claim's classes alone, a class of the suspect's own having the rest."""
+    return bool(np.median(sums) >= _MOST_OF_IT)
 
 
 def _decimals(outputs: Floats) -> int | None:

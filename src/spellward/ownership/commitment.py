@@ -61,10 +61,10 @@ class Commitment(BaseModel):
     created: str
     method: str
     alpha: float
-    seed: int
-    probes: int
-    references: int
-    peers: int
+    seed: int = Field(ge=0)
+    probes: int = Field(ge=1)
+    references: int = Field(ge=1)
+    peers: int = Field(ge=0)
     private_images: bool
     opinions_count: bool
     locked: bool = False

@@ -25,6 +25,10 @@ _FOR_NEAR = 0.1
 # (victim and suspects right on 83 %, references on 42 %). References as good as the victim had 0.90 to 1.15.
 _KEEP_UP = 0.75
 _ALIKE = 0.5
+# What a delta method says of a few rows that outweigh all others is not true: in simulations with 3 references or 3
+# classes up to 4 % of innocent models were accused at 1 %, all of them by 5 rows' worth or fewer. The 150 probes of
+# real claims are worth 119 and 130.
+_TELLING = 6.0
 _ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
 
 
@@ -99,11 +103,19 @@ def _against_many(
 ) -> Finding:
     judged, copy = judge_effects(victim, references, [suspect, victim], detailed, case.opinions_count, peers)
     effect, p_value, threshold, best = judged.likeness.value, judged.p_value, judged.threshold(case.alpha), copy.p_value
+    if copy.likeness.telling < _TELLING:
+        best = 1.0
     known = f"{len(peers)} peers, " if peers else ""
     facts = (
         f"residual correlation {effect:.2f}, where an independent model exceeds {threshold:.2f} "
         f"with probability {case.alpha:g} ({len(references)} references, {known}{channel})"
     )
+    if p_value < case.alpha and judged.likeness.telling < _TELLING:
+        reason = (
+            f"What victim and suspect have of their own shows on few inputs ({judged.likeness.telling:.1f} inputs' "
+            f"worth), where chance makes models alike: {facts}. Add inputs."
+        )
+        return Finding("inconclusive", p_value, effect, reason, threshold, best, None, str(channel), "correlation")
     if p_value < case.alpha:
         reason = f"The suspect shares with the victim what the references do not: {facts}."
         needed = queries_needed(judged, case.alpha, case.seed)

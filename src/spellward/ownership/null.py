@@ -57,14 +57,15 @@ class Null:
         return float(self.mean + self.spread * stats.t.isf(alpha, self.freedom))
 
 
-def fit_null(innocent: Sequence[Likeness], references: int, row_error: float) -> Null:
+def fit_null(innocent: Sequence[Likeness], references: int, row_error: float, left_out: bool = True) -> Null:
     """The null for one suspect.
 
     Args:
         innocent: Effects of independent models: of the left-out references, each against one reference fewer, or of
-            peers. Of one or none nothing is used.
+            peers, against all. Of one or none nothing is used.
         references: How many references the suspect is judged against, 2 or more.
         row_error: Standard error of the suspect's effect from the choice of rows.
+        left_out: Whether these models are references, each judged against the others, and not peers.
     """
     # Likenesses between references and either model add to the effect, and so does the error of its scale: on a first,
     # smaller zoo independent models spread by 0.15 with 2 references, 0.11 to 0.15 with 3, 0.09 with 5, 0.08 with 8.
@@ -76,7 +77,7 @@ def fit_null(innocent: Sequence[Likeness], references: int, row_error: float) ->
         values = [one.value for one in innocent]
         # The choice of rows is counted for the suspect at hand; one reference fewer spreads more.
         between = float(np.var(values, ddof=1)) - float(np.mean([one.row_error**2 for one in innocent]))
-        fewer = ((1 + 1 / references) / (1 + 1 / (references - 1))) ** 2
+        fewer = ((1 + 1 / references) / (1 + 1 / (references - 1))) ** 2 if left_out else 1.0
         # Quiet references do not make independent models quiet: they may raise the spread, never lower it. Where they
         # spread more than the prior and chance together allow, it was measured on models unlike these, and counts less.
         own = models - 1.0

@@ -20,7 +20,7 @@ from spellward.errors import DataError
 Floats = NDArray[np.float64]
 
 _MAX_BYTES = 1 << 30
-_INDEX_NAMES = ("", "id", "idx", "index", "row", "unnamed: 0")
+INDEX_NAMES = ("", "id", "idx", "index", "row", "unnamed: 0")
 _NAMES = ("outputs", "logits", "probabilities", "probs", "labels", "arr_0")
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 DELIMITERS = ",;\t"
@@ -117,13 +117,16 @@ def _read_npy(stream: IO[bytes], path: Path) -> Floats:
     try:
         header = _HEADERS[np.lib.format.read_magic(stream)]
         shape, fortran, dtype = header(stream)
-    except (ValueError, KeyError, SyntaxError) as error:
+    except Exception as error:  # a header is text that numpy parses as Python, which fails in many ways
         raise DataError(f"{path} is no valid .npy data. Write it with numpy.save.") from error
     if dtype.hasobject:
         raise DataError(f"{path} holds pickled objects, which are never loaded. Save a plain array of floats.")
     _check_kind(dtype, path)
+    if any(isinstance(side, bool) or not isinstance(side, int) for side in shape):
+        raise DataError(f"{path} is no valid .npy data. Write it with numpy.save.")
     wanted = math.prod(shape) * dtype.itemsize
-    if any(side < 0 for side in shape) or wanted > _MAX_BYTES:
+    # Small types grow when they become float64.
+    if any(side < 0 for side in shape) or math.prod(shape) * max(dtype.itemsize, 8) > _MAX_BYTES:
         raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GiB. Record outputs for fewer inputs.")
     content = stream.read(wanted)
     if len(content) < wanted:
@@ -193,7 +196,7 @@ def _is_numbered(header: str, delimiter: str, table: Floats) -> bool:
     """Whether the first column counts the rows and has no name, as the index of a pandas table, or one that says so."""
     name = header.split(delimiter)[0].strip(" \"'").casefold()
     counted = table[:, 0] - table[0, 0] if len(table) and table[0, 0] in (0, 1) else table[:, 0]
-    return table.shape[1] > 1 and name in _INDEX_NAMES and np.array_equal(counted, np.arange(len(table)))
+    return table.shape[1] > 1 and name in INDEX_NAMES and np.array_equal(counted, np.arange(len(table)))
 
 
 def is_number(cell: str) -> bool:

@@ -20,6 +20,7 @@ from spellward.ownership.standardise import standardise
 
 _SHUFFLES = 50
 _SURE = 4.0
+_LARGEST = 1e100
 # Of what victim and references reach among themselves; a poor student of the victim still reaches more.
 _LEAST_FIDELITY = 0.25
 _SAME_STRUCTURE = 0.6
@@ -53,8 +54,8 @@ def read_suspect(suspect: ArrayLike, rows: int, classes: int) -> Told | str:
     if array.shape[1] != classes:
         fewer = "fewer" if array.shape[1] < classes else "more"
         return f"The suspect has {fewer} classes ({array.shape[1]}) than the victim ({classes})"
-    if not usable(array):
-        return "The suspect's outputs hold infinite values"
+    if not usable(array) or np.abs(array[np.isfinite(array)]).max() > _LARGEST:
+        return "The suspect's outputs hold infinite values, or such as no model computes"
     return listen(array)
 
 

@@ -16,6 +16,7 @@ independent suspect of any base. No seed and no choice of halves enters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,10 +40,12 @@ class Likeness:
     Attributes:
         value: Residual correlation.
         row_error: Its standard error from the choice of rows.
+        telling: How many rows carry it: of n rows that tell equally much n, of one that outweighs all others 1.
     """
 
     value: float
     row_error: float
+    telling: float = math.inf
 
 
 class Yardstick:
@@ -93,7 +96,7 @@ class Yardstick:
         size, other_size = max(float(of_victim.sum()), self._least), max(float(of_suspect.sum()), self._least)
         scale = float(np.sqrt(size * other_size))
         if scale <= 0.0:
-            return Likeness(0.0, 1.0)
+            return Likeness(0.0, 1.0, 0.0)
         value = float(shared.sum()) / scale
         # What one row changes in the ratio, to first order (delta method; zero for a copy, whose rows all agree).
         change = (shared - 0.5 * value * scale * (of_victim / size + of_suspect / other_size)) / scale
@@ -103,7 +106,9 @@ class Yardstick:
             # the error is never less than what chance gives to residuals of these sizes: with few telling rows, much.
             chance = (np.maximum(of_victim, 0.0) * np.maximum(of_suspect, 0.0))[~self._detailed].sum()
             error = max(error, float(np.sqrt(chance)) / scale)
-        return Likeness(value, error)
+        carried = np.sqrt(np.maximum(of_victim, 0.0) * np.maximum(of_suspect, 0.0))
+        telling = float(carried.sum() ** 2 / max(np.square(carried).sum(), 1e-300))  # Kish's effective sample size
+        return Likeness(value, error, telling)
 
     def _inner(self, first: Floats, second: Floats, weights: Floats) -> Floats:
         """Per row: the first is centred by weights, the second evenly on all others."""

@@ -116,7 +116,10 @@ def kind_of(suspect: Any) -> str:
         return "callable"
     if isinstance(suspect, (np.ndarray, Tensor)):
         return "recorded"
-    suffix = Path(str(suspect)).suffix.lower()
+    path = Path(str(suspect))
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix not in (".npy", ".npz", ".csv", ".onnx"):
+        raise DataError(f"{path} is no suspect. Give a checkpoint folder, .onnx, or answers as .npy, .npz or .csv.")
     if suffix in (".npy", ".npz", ".csv"):
         return "recorded"
     return "onnx" if suffix == ".onnx" else "model"

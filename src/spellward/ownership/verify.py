@@ -132,19 +132,40 @@ def in_order(answers: Answers, classes: tuple[str, ...]) -> np.ndarray:
     return answers.outputs[:, [theirs.index(name) for name in classes]]
 
 
+def _check_pictures(folder: Path, claim: Claim) -> None:
+    """Sees to it that no probes take the place of another claim's, which have the same names.
+
+    Raises:
+        ArtifactError: If one is there that is not this claim's.
+    """
+    for place, image in enumerate(claim.probes):
+        path = folder / probe_file(place)
+        if path.exists() and not _shows(path, image.permute(1, 2, 0).numpy()):
+            raise ArtifactError(f"{path} is no probe of this claim. Name another folder.")
+
+
+def _shows(path: Path, pixels: np.ndarray) -> bool:
+    try:
+        return np.array_equal(np.asarray(Image.open(path).convert("RGB")), pixels)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 def export_probes(claim: Claim | str | Path, folder: str | Path) -> Path:
     """Writes the probes as numbered PNG files, for a suspect that is asked elsewhere, with a table to fill in.
 
     Beside the images stand `answers-template.csv`, which `verify` reads when it is filled in, and `README.txt`.
 
     Raises:
-        ArtifactError: If the claim does not match its commitment, or there is another table or text in the folder.
+        ArtifactError: If the claim does not match its commitment, or there is another table, text or probe in the
+            folder.
         StorageError: If nothing can be written there.
     """
     opened = claim if isinstance(claim, Claim) else load_claim(claim)
     beside = sheet(opened.commitment.classes, len(opened.probes))
     target = private_folder(folder)
     check_sheet(target, beside)
+    _check_pictures(target, opened)
     with storage_errors(target):
         for place, image in enumerate(opened.probes):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / probe_file(place))

@@ -18,7 +18,7 @@ VERDICTS_SUFFIX = ".verdicts"
 PAGE_FILE, VERDICT_FILE = "report.html", "verdict.json"
 _SCALES = {
     "correlation": "The scale is the residual correlation with the claimed model: 1 for a copy, about 0 for a model "
-    "made without it. The line stands where one innocent model in {one_in:.0f} would be expected beyond it.",
+    "made without it. How probable it is that an innocent model lies beyond the line stands above.",
     "nearness": "The scale is how far the suspect is nearer to the claimed model than independent models are to one "
     "another: 1 for a copy, 0 for a suspect at their distance. The line is a fixed margin.",
 }
@@ -35,8 +35,9 @@ def verdict_folder(claim: Path, suspect: str, verdict: Verdict) -> Path:
 
     Whatever else was asked, answered or seen gets a folder of its own, so that no verdict takes the place of another.
     """
+    claim = claim.resolve()  # "." has no name to put an ending to
     name = re.sub(r"[^\w.-]+", "-", Path(suspect).name).strip(".-") or "suspect"
-    asked = [verdict.commitment, verdict.answers, verdict.model, verdict.method, *verdict.options]
+    asked = [verdict.commitment, verdict.published, verdict.answers, verdict.model, verdict.method, *verdict.options]
     told = repr([str(Path(suspect).absolute()), *asked]).encode("utf-8", "surrogateescape")
     digest = hashlib.sha256(told).hexdigest()
     method = "" if verdict.method == VERSION else f"-{verdict.method}"
@@ -71,7 +72,7 @@ def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
         claim=claim,
         commitment=claim.commitment,
         verdict=verdict,
-        suspect=suspect,
+        suspect=suspect.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
         baseline=verdict.method != VERSION,
         figure=figure,
         scales=_SCALES.get(verdict.measure or ""),
