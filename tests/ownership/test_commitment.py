@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from spellward.errors import ArtifactError
-from spellward.ownership.claim import Claim
+from spellward.ownership.claim import Claim, load_claim
 from spellward.ownership.commitment import (
     COMMITMENT_FILE,
     public_hex,
@@ -88,6 +88,32 @@ def test_another_signature_passes_only_where_nobody_published_the_first(claim: C
     assert read_commitment(copy).alpha == 0.4
     with pytest.raises(ArtifactError, match="published"):
         read_commitment(copy, claim.commitment.digest())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"probes": 3}, {"classes": ["a", "b", "c", "d", "e"]}, {"std": [0.0] * 3}, {"opinions_count": True}],
+    ids=str,
+)
+def test_a_signed_commitment_has_to_agree_with_itself_and_the_evidence(
+    change: dict[str, object], claim: Claim, copy: Path
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    if "opinions_count" in change:
+        change = {**change, "private_images": True}
+    forged = sign(claim.commitment.model_copy(update={**change, "public_key": public_hex(key)}), key)
+    (copy / COMMITMENT_FILE).write_text(forged.text())
+    with pytest.raises(ArtifactError, match="otherwise than its evidence"):
+        load_claim(copy)
+
+
+@pytest.mark.parametrize("name", ["seed", "peers", "references", "probes"])
+def test_a_commitment_counts_nothing_below_zero(name: str, claim: Claim, copy: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    forged = sign(claim.commitment.model_copy(update={name: -1, "public_key": public_hex(key)}), key)
+    (copy / COMMITMENT_FILE).write_text(forged.text())
+    with pytest.raises(ArtifactError):
+        load_claim(copy)
 
 
 def test_a_signing_key_goes_to_a_file_and_back(tmp_path: Path) -> None:

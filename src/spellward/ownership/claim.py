@@ -121,7 +121,10 @@ def create_claim(
     if output.exists() or not output.name:
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
     check_place(output)
-    key = read_signing_key(Path(signing_key)) if signing_key else None
+    key_path = output.with_name(output.name + SIGNING_SUFFIX)
+    if signing_key is None and key_path.exists():
+        signing_key = key_path
+    key = read_signing_key(Path(signing_key)) if signing_key else None  # before hours of training
     if not isinstance(data, ImageTable | Splits):
         data = load_splits(data, seed=settings.seed)
     unlocked = victim if isinstance(victim, Unlocked) else None
@@ -154,7 +157,6 @@ def _publish(
     pixels: Pixels,
 ) -> Claim:
     """Writes evidence and commitment: all of it or nothing."""
-    key_path = output.with_name(output.name + SIGNING_SUFFIX)
     with new_folder(output) as folder:
         private_folder(folder)
         save_file({"images": evidence.probes.contiguous()}, str(folder / PROBES_FILE))
@@ -169,8 +171,8 @@ def _publish(
             save_weights(evidence.weights, folder / WEIGHTS_FILE)
             alpha *= 1 - SHARE
         if key is None:
-            key = read_signing_key(key_path) if key_path.exists() else Ed25519PrivateKey.generate()
-            write_signing_key(key, key_path)
+            key = Ed25519PrivateKey.generate()
+            write_signing_key(key, output.with_name(output.name + SIGNING_SUFFIX))
         own, *others = evidence.outputs
         copy = judge(
             own,
@@ -234,6 +236,10 @@ def load_claim(folder: str | Path, published: str | None = None) -> Claim:
         ) from error
     if probes.dtype != torch.uint8 or probes.ndim != 4 or len(probes) != len(victim):
         raise ArtifactError(f"The probes in {folder} do not fit the outputs. Take the claim as its owner wrote it.")
+    if not commitment.fits(victim.shape):
+        raise ArtifactError(
+            f"The commitment in {folder} says otherwise than its evidence. Take the claim as its owner wrote it."
+        )
     return Claim(folder, commitment, probes, victim, references, peers, poisoned, weights, published is not None)
 
 

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spellward.artifacts import atomic_write
 from spellward.errors import ArtifactError
 from spellward.manifest import Manifest
+from spellward.models.inspection import is_normalisation
 from spellward.plain_json import parse_json
 
 COMMITMENT_FILE = "commitment.json"
@@ -79,6 +80,13 @@ class Commitment(BaseModel):
     versions: dict[str, str]
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
     signature: str = Field(default="", pattern=r"^([0-9a-f]{128})?$")
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether what it says agrees with itself and with a victim's outputs of a shape."""
+        usable = is_normalisation(self.mean, self.std) and not (
+            self.opinions_count and (self.locked or self.private_images)
+        )
+        return usable and shape == (self.probes, len(self.classes))
 
     def text(self) -> str:
         """The one way in which this is written."""
