@@ -121,9 +121,9 @@ def create_claim(
     if output.exists() or not output.name:
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
     check_place(output)
-    key_path = output.with_name(output.name + SIGNING_SUFFIX)
-    if signing_key is None and key_path.exists():
-        signing_key = key_path
+    own_key = output.with_name(output.name + SIGNING_SUFFIX)
+    if signing_key is None and own_key.exists():
+        signing_key = own_key
     key = read_signing_key(Path(signing_key)) if signing_key else None  # before hours of training
     if not isinstance(data, ImageTable | Splits):
         data = load_splits(data, seed=settings.seed)

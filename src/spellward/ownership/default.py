@@ -27,7 +27,7 @@ _KEEP_UP = 0.75
 _ALIKE = 0.5
 # What a delta method says of a few rows that outweigh all others is not true: in simulations with 3 references or 3
 # classes up to 4 % of innocent models were accused at 1 %, all of them by 5 rows' worth or fewer. The 150 probes of
-# real claims are worth 119 and 130.
+# trained claims are worth 116 to 126 (benchmarks/TUNING.md).
 _TELLING = 6.0
 _ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
 
