@@ -18,7 +18,7 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import load_model as load_tensors
 
 from lock import PROMPTS, RECIPE_NAMES, benchmark_key, short_name
-from readme import put_table
+from pages import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.attacks.unlocking.thief import EFFORTS
@@ -46,6 +46,20 @@ from spellward.models import VisionModel, load_model
 
 RESULTS = Path(__file__).parent / "results" / "attacks.json"
 PREFIX = "benchmark-"
+SHOWN = r"fashion-hardened-\d+"
+WITH_LABELS = (
+    "linear-probe",
+    "head-tuning",
+    "fine-tuning",
+    "fine-pruning",
+    "relearning",
+    "stitching",
+    "averaging",
+    "extraction",
+    "key-inversion",
+    "prompt-inversion",
+)
+"""What the README shows: the default lock, and thieves who have no part of the key."""
 
 
 def finished_locks() -> list[str]:
@@ -142,33 +156,49 @@ def honest_table(locks: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def table(rows: dict[str, dict], budgets: list[float]) -> str:
-    """Accuracy, base and gain in per cent, means and spread over the locks of one kind, as Markdown.
+def per_lock(rows: Iterable[dict], kind: str, name: str, share: float, field: str) -> list[float]:
+    """A figure in per cent for each lock of a kind; of several draws of a thief's images the mean counts."""
+    draws: dict[str, list[float]] = {}
+    for row in rows:
+        if (row["lock"].rpartition("-")[0], row["name"], row["labelled"]) == (kind, name, share):
+            draws.setdefault(row["lock"], []).append(100 * row[field])
+    return [float(np.mean(values)) for values in draws.values()]
 
-    Of several draws of a thief's images the mean counts, as one lock's.
-    """
+
+def cell(values: list[float], sign: str = "") -> str:
+    """Mean and spread over the locks."""
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.1f}{spread}" if values else ""
+
+
+def table(rows: dict[str, dict], budgets: list[float]) -> str:
+    """Accuracy, base and gain in per cent, means and spread over the locks of one kind, as Markdown."""
     kinds = dict.fromkeys(row["lock"].rpartition("-")[0] for row in rows.values())
     head = " | ".join(f"{100 * share:g} %: locked | base | gain" for share in budgets)
     lines = [f"| lock | attack | {head} |", "|---" * (2 + 3 * len(budgets)) + "|"]
-    for kind in kinds:
-        for name in ATTACKS:
-            cells: list[str] = []
-            for share in budgets:
-                some = [
-                    row
-                    for row in rows.values()
-                    if row["lock"].rpartition("-")[0] == kind and row["name"] == name and row["labelled"] == share
-                ]
-                for field in ("accuracy", "base", "gain"):
-                    draws: dict[str, list[float]] = {}
-                    for row in some:
-                        draws.setdefault(row["lock"], []).append(100 * row[field])
-                    values = [np.mean(one) for one in draws.values()]
-                    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-                    sign = "+" if field == "gain" else ""
-                    cells.append(f"{np.mean(values):{sign}.1f}{spread}" if values else "")
-            if any(cells):
-                lines.append(f"| {kind} | {name} | " + " | ".join(cells) + " |")
+    fields = {"accuracy": "", "base": "", "gain": "+"}
+    for kind, name in product(kinds, ATTACKS):
+        cells = [
+            cell(per_lock(rows.values(), kind, name, share, field), sign)
+            for share, (field, sign) in product(budgets, fields.items())
+        ]
+        if any(cells):
+            lines.append(f"| {kind} | {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def short_table(rows: dict[str, dict], budgets: list[float]) -> str:
+    """What thieves with labels get from the default lock on clothes, and the gain, as Markdown."""
+    kinds = {row["lock"].rpartition("-")[0] for row in rows.values()}
+    kind = max((one for one in kinds if re.fullmatch(SHOWN, one)), key=lambda one: int(one.rpartition("-")[2]))
+    head = " | ".join(f"{100 * share:g} % of the labels | gain" for share in budgets)
+    lines = [f"| attack | {head} |", "|---" * (1 + 2 * len(budgets)) + "|"]
+    for name in WITH_LABELS:
+        cells = [
+            cell(per_lock(rows.values(), kind, name, share, field), sign)
+            for share, (field, sign) in product(budgets, {"accuracy": "", "gain": "+"}.items())
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -234,9 +264,10 @@ def main() -> None:
         known[row] = {"lock": lock, "effort": options.effort, "draw": draw, **asdict(result), "versions": versions()}
         print(row, json.dumps(asdict(result)), flush=True)
         write()
-    text = table({key: row for key, row in known.items() if row["effort"] == options.effort}, options.budgets)
-    print(text)
-    put_table("attack", text)
+    rows = {key: row for key, row in known.items() if row["effort"] == options.effort}
+    print(table(rows, options.budgets))
+    put_table("attack", table(rows, options.budgets))
+    put_table("thief", short_table(rows, options.budgets))
 
 
 if __name__ == "__main__":

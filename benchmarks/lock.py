@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from readme import put_table
+from pages import put_table
 from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor

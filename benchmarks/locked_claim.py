@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from lock import benchmark_key
+from pages import put_table
 from public_bases import FOREIGN_BASES, spec_of
-from readme import put_table
 from spellward.artifacts import cache_root, private_folder, versions
 from spellward.attacks.stealing.means import Means
 from spellward.attacks.stealing.table import STEALING

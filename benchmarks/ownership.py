@@ -1,4 +1,4 @@
-"""Every method judges the zoo; writes results/ownership.json, docs/ownership.png and the table of the README.
+"""Every method judges the zoo; writes results/ownership.json, docs/ownership.png and the tables.
 
     python benchmarks/ownership.py [--data fashion clipart] [--half report] [--minutes 60]
 
@@ -21,7 +21,7 @@ import matplotlib
 import numpy as np
 import torch
 
-from readme import put_table
+from pages import put_table
 from spellward.artifacts import versions
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.ownership.claim import Claim
@@ -58,6 +58,19 @@ WITH_WEIGHTS = "with weights"
 ON_TEST_IMAGES = "test images"
 """The default as `verify-outputs` uses it: answers to images that nobody has seen, no peers, no weights."""
 COLUMNS = (WITH_WEIGHTS, DEFAULT, ON_TEST_IMAGES, *(name for name in METHODS if name != DEFAULT))
+SHORT_COLUMNS = (WITH_WEIGHTS, DEFAULT, "holmes", "dataset-inference", "akh")
+COPIES = ("copy", "fine-tune", "prune", "quantise", "weight-noise")
+SHORT_ROWS = {
+    "innocent models": ("innocent",),
+    "copies: as they are, fine-tuned, pruned, quantised, noised": COPIES,
+    "students of 20,000 answers, from the same public base": tuple(
+        f"{kind}, 20,000" for kind in ("soft-label", "hard-label", "top-k")
+    ),
+    "students of 5,000 answers, from the same public base": ("soft-label, 5,000", "hard-label, 5,000"),
+    "students of another architecture or from scratch": ("soft-label-other", "soft-label-scratch"),
+    "retrained on the private images": ("retrain",),
+}
+"""What the README shows of the zoo of clothes: what rows of the full table begin with, put together."""
 TITLES = {
     "innocent": "innocent, {}",
     "better": "innocent and better, in all disguises",
@@ -224,6 +237,16 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
     return "\n".join(lines[1:])
 
 
+def short_table(rows: dict[str, dict]) -> str:
+    """How many of each group of suspects the better-known methods call stolen, as Markdown."""
+    lines = ["| suspects | number | " + " | ".join(SHORT_COLUMNS) + " |", "|---" * (2 + len(SHORT_COLUMNS)) + "|"]
+    for title, beginnings in SHORT_ROWS.items():
+        some = [row for name, group in groups_of(rows).items() if name.startswith(beginnings) for row in group]
+        accused = [sum(row["methods"][method]["verdict"] == "stolen" for row in some) for method in SHORT_COLUMNS]
+        lines.append(f"| {title} | {len(some)} | {' | '.join(map(str, accused))} |")
+    return "\n".join(lines)
+
+
 def picture(halves: dict[str, dict[str, dict]], wanted: list[str]) -> None:
     """p-values of innocent models against what they should be, and effects of all plain suspects."""
     shown = {title: rows for title, rows in halves.items() if title.rpartition("/")[2] in wanted}
@@ -276,6 +299,7 @@ def main() -> None:
     text = table(halves, ["report", CHECK, FEWER])
     print(table(halves, options.half))
     put_table("ownership", text)
+    put_table("claim", short_table(halves["fashion/report"]))
     picture(halves, ["report", CHECK])
 
 

@@ -1,4 +1,4 @@
-"""How long recipes train beside an ordinary fine-tune, editing apart; writes results/recipe_cost.json and the README.
+"""How long recipes train beside an ordinary fine-tune, editing apart; writes results/recipe_cost.json and its table.
 
     python benchmarks/recipe_cost.py [--images 1024] [--rounds 3]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from readme import put_table
+from pages import put_table
 from spellward.artifacts import versions
 from spellward.data import load_splits, prepare
 from spellward.editors import load_editor

@@ -1,4 +1,4 @@
-"""False accusations where references are worse than models may be; writes results/small_worlds.json and a README table.
+"""False accusations where references are worse than models may be; writes results/small_worlds.json and its table.
 
     python benchmarks/small_worlds.py [--victims 3] [--first 10] [--workers 2]
 
@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from readme import put_table
+from pages import put_table
 from spellward.artifacts import versions
 from spellward.ownership import judge
 
