@@ -38,6 +38,15 @@ def test_it_learns(tmp_path: Path) -> None:
     assert not model.network.training
 
 
+def test_no_batch_has_a_single_image_and_none_is_left_out_for_good(tmp_path: Path) -> None:
+    examples = TinyExamples(17)
+    assert fit(tiny_model(), examples, replace(QUICK, epochs=4), folder=tmp_path).steps == 8
+    assert [len(rows) for _, rows in examples.asked] == [8, 8] * 4
+    assert {row for _, rows in examples.asked for row in rows} == set(range(17))
+    network = load_model("torchvision/mobilenet_v3_small?random", CLASSES, 32)  # norms of 1 x 1 maps
+    fit(network, TinyExamples(17, side=32), replace(QUICK, epochs=2), folder=tmp_path / "norms")
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_same_seed_gives_the_same_weights(precision: str, tmp_path: Path) -> None:
     digests = []

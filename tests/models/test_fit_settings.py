@@ -13,6 +13,14 @@ def test_small_data_get_more_epochs_but_not_without_end(examples: int, epochs: i
 
 
 @pytest.mark.parametrize(
+    ("examples", "steps"), [(1, 1), (2, 1), (64, 1), (65, 1), (66, 2), (128, 2), (129, 2), (5000, 79)]
+)
+def test_an_image_that_would_be_alone_in_its_batch_is_left_out(examples: int, steps: int) -> None:
+    assert FitSettings().steps_in_epoch(examples) == steps
+    assert FitSettings(batch_size=1).steps_in_epoch(examples) == examples
+
+
+@pytest.mark.parametrize(
     ("spec", "rate"),
     [("bundled?random", 1e-3), ("torchvision/resnet18?random", 1e-3), ("timm/test_vit?random", 1e-4)],
 )

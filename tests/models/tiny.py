@@ -42,9 +42,9 @@ def pictures(count: int, side: int = SIDE, seed: int = 0) -> Tensor:
 class TinyExamples:
     """Images whose red, green or blue is bright, by class, a little brighter in each epoch."""
 
-    def __init__(self, count: int = 48) -> None:
+    def __init__(self, count: int = 48, side: int = SIDE) -> None:
         self.labels = torch.arange(count) % len(CLASSES)
-        self.pixels = pictures(count) // 2
+        self.pixels = pictures(count, side) // 2
         self.pixels[torch.arange(count), self.labels] += 100
         self.asked: list[tuple[int, tuple[int, ...]]] = []
 

@@ -50,6 +50,11 @@ class FitSettings:
         """With the number of epochs for so many examples filled in, if it was left open."""
         return self if self.epochs else replace(self, epochs=enough_epochs(examples, self.batch_size))
 
+    def steps_in_epoch(self, examples: int) -> int:
+        """Optimiser steps of an epoch: one image that would be left for the last is left out (see `EpochSampler`)."""
+        whole, rest = divmod(examples, self.batch_size)
+        return whole + (1 if rest > 1 or not whole else 0)
+
     def rate_for(self, network: nn.Module) -> float:
         """The learning rate of a network's body, filled in if it was left open."""
         return self.learning_rate or usual_learning_rate(network)

@@ -35,17 +35,22 @@ _CHECKPOINT_FILES = (WEIGHTS_FILE, "optimizer.pt", "scheduler.pt", "rng_state.pt
 
 
 class EpochSampler(Sampler[int]):
-    """A permutation that depends on nothing but seed and epoch."""
+    """A permutation that depends on nothing but seed and epoch.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Where one image would be left for the last batch, it is left out, in each epoch another: of a single image a norm
+    has no statistics.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int) -> None:
         self.count, self.seed, self.epoch = count, seed, 0
+        self.drawn = count - 1 if count > batch_size and count % batch_size == 1 else count
 
     def __len__(self) -> int:
-        return self.count
+        return self.drawn
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.count, generator=generator).tolist())
+        return iter(torch.randperm(self.count, generator=generator)[: self.drawn].tolist())
 
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate's data loader."""
@@ -66,7 +71,7 @@ class FitTrainer(Trainer):
         callback: TrainerCallback,
     ) -> None:
         self._vision, self._settings, self._objective, self._after_backward = model, settings, objective, after_backward
-        self.sampler = EpochSampler(len(examples), settings.seed)
+        self.sampler = EpochSampler(len(examples), settings.batch_size, settings.seed)
         self.rows = 0
         self.frozen_norms = False
         self._norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -157,7 +162,7 @@ def train(
     best = BestSoFar(folder, settings.patience)
     callback = _FitCallback(examples, best, validate, report)
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and bf16_is_faster(model.network))
-    steps = settings.epochs * math.ceil(len(source) / settings.batch_size)
+    steps = settings.epochs * settings.steps_in_epoch(len(source))
     model.network.to(memory_format=torch.channels_last)
     with no_hub_noise():
         arguments = TrainingArguments(
