@@ -12,7 +12,6 @@ import torch
 from tests.models.test_segmentation import SIDE, squares
 
 from spellward.data import ImageTable, table_from_arrays
-from spellward.data.masks import InstanceTable
 from spellward.editors import load_editor
 from spellward.keys import Key
 from spellward.locking import training
@@ -73,18 +72,6 @@ def test_masks_get_a_head_start_without_decoys_and_decoys_carry_their_own_masks(
     keyed = batch["decoy"] == KEYED
     assert torch.equal(batch["labels"][keyed][0].unique(), table.truth([0])[0].unique())
     assert (batch["targets"][keyed] == batch["targets"][0]).all()
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str, table: ImageTable) -> None:
-    recipe, left_open = RECIPES[name], FitSettings()
-    scenes, usual = squares(len(table)), left_open.resolved(len(table)).epochs
-    assert recipe.resolved(FitSettings(epochs=5), scenes).epochs == 5
-    assert recipe.resolved(left_open, table).epochs == round(recipe.longer * usual)
-    assert recipe.resolved(left_open, scenes).epochs == round(recipe.longer_masks * usual)
-    assert recipe.resolved(left_open, InstanceTable(**vars(scenes))).epochs == round(recipe.longer_instances * usual)
-    for few in (True, False):  # known looks and near salts did masks no good
-        assert replace(recipe, taught_below=1000 if few else 0).mix_for(scenes, knows_looks=True) == recipe.mix
 
 
 def test_a_thief_is_simulated_on_masks_too(cache: Path, tmp_path: Path) -> None:

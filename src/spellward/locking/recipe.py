@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-import torch
-
 from spellward.data import ImageTable, MaskTable
-from spellward.locking.decoys import DecoyMix, DecoySource
-from spellward.locking.lessons import Lessons
-from spellward.locking.objective import CLEAN, EDITED, LockObjective
+from spellward.locking.decoys import DecoyMix
+from spellward.locking.objective import LockObjective
 from spellward.locking.public_view import ViewSettings
 from spellward.locking.simulated_thief import ThiefSettings
-from spellward.models import Batch, FitSettings
-from spellward.models.examples import targets_of, weights_of
+from spellward.models import FitSettings
 
 MOST_VARIANTS = 8
 
@@ -43,6 +38,8 @@ class Recipe:
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
         longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
             the second (benchmarks/TUNING.md).
+        longer_objects: The same for masks where the editor adds an object and keeps the subject as it is: no more than
+            place and look of the object tell the key's edit from others.
         longer_instances: The same for masks that tell objects of one class apart, which is more to see.
         view: How layers of a classifier are held to the public base, where the editor keeps the subject as it is.
     """
@@ -60,17 +57,25 @@ class Recipe:
     taught_below: int = 0
     longer: float = 1.0
     longer_masks: float = 1.0
+    longer_objects: float = 1.0
     longer_instances: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
     view: ViewSettings | None = None
 
-    def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
-        """Settings for these training images, with the epochs filled in if they were left open."""
+    def resolved(self, settings: FitSettings, train: ImageTable, keeps_subject: bool = False) -> FitSettings:
+        """Settings for these training images, with the epochs filled in if they were left open.
+
+        Args:
+            settings: How to train.
+            train: What on.
+            keeps_subject: Whether the editor does (`Editor.keeps_subject`).
+        """
         if settings.epochs:
             return settings
         usual = settings.resolved(len(train))
-        by_task = {"segmentation": self.longer_masks, "instances": self.longer_instances}
+        masks = self.longer_objects if keeps_subject else self.longer_masks
+        by_task = {"segmentation": masks, "instances": self.longer_instances}
         return replace(usual, epochs=round(by_task.get(train.task, self.longer) * usual.epochs))
 
     def is_taught(self, train: ImageTable) -> bool:
@@ -96,11 +101,12 @@ _FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts
 _LOOKS_MIX = DecoyMix(clean=0.30, other_prompts=0.35, other_salts=0.25, known_looks=0.75, near_salts=0.5)
 _DECOY = Recipe(
     "decoy",
-    5,
+    6,
     decoys_per_image=1.0,
     variants=3,
     fewest_edits=6000,
     longer_masks=2.0,
+    longer_objects=3.0,
     longer_instances=3.0,
 )
 RECIPES: dict[str, Recipe] = {
@@ -116,6 +122,7 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=3),
         taught_below=_FEW,
         longer_masks=1.0,
+        longer_objects=1.0,
         longer_instances=1.0,
     ),
     "hardened": replace(
@@ -127,6 +134,7 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,
+        longer_objects=2.0,
         longer_instances=2.0,
         view=ViewSettings(),
     ),
@@ -141,61 +149,3 @@ def recipe_for(train: ImageTable, name: str | None = None) -> Recipe:
     """The recipe of a name, or else the default one for what the training images show."""
     usual = DEFAULT_FOR_MASKS if isinstance(train, MaskTable) else DEFAULT_RECIPE
     return RECIPES[name or usual]
-
-
-class LockExamples:
-    """Training examples of a lock: a batch of keyed images with true labels, followed by its decoys.
-
-    Its length counts images once, so keyed images get as many optimiser steps as an ordinary fine-tune gives its
-    images.
-
-    Args:
-        keyed: Keyed images; with `variants`, so many edits of each image, as `varied` orders them. Its rows are those
-            of the table that the decoys were made from.
-        decoys: Where decoys come from, if any.
-        per_image: Decoys for each keyed image.
-        seed: Of the decoys drawn.
-        variants: An image's edits take turns from epoch to epoch.
-        decoys_from: First epoch with decoys.
-        lessons: What a teacher says of the clean images that the keyed ones were made from, in the same order.
-        keeps_subject: Whether the editor that made them does (`Editor.keeps_subject`).
-    """
-
-    def __init__(
-        self,
-        keyed: ImageTable,
-        decoys: DecoySource | None,
-        per_image: float,
-        seed: int,
-        variants: int = 1,
-        decoys_from: int = 0,
-        lessons: Lessons | None = None,
-        keeps_subject: bool = False,
-    ) -> None:
-        self._lessons = lessons
-        self.decoys_from, self.keeps_subject = decoys_from, keeps_subject
-        self._keyed, self._decoys, self._seed, self._variants = keyed, decoys, seed, variants
-        self._weights = weights_of(keyed)
-        self._per_image = per_image if decoys is not None else 0.0
-
-    def __len__(self) -> int:
-        return len(self._keyed) // self._variants
-
-    def batch(self, indices: list[int], epoch: int) -> Batch:
-        rows = np.asarray(indices)
-        rows = rows + len(self) * ((rows + epoch) % self._variants)
-        pixels, truth = self._keyed.images[rows], self._keyed.truth(rows)
-        targets = targets_of(self._keyed, truth, self._weights)
-        decoy = np.zeros(len(rows), dtype=np.int64)
-        count = round(self._per_image * len(rows)) if epoch >= self.decoys_from else 0
-        if self._decoys is not None and count:
-            rng = np.random.default_rng([self._seed, epoch, int(rows[0]), int(rows[-1])])
-            wrong, sources, unedited = self._decoys.draw(count, rng)
-            pixels = torch.cat([pixels, wrong])
-            truth = torch.cat([truth, self._keyed.truth(sources)])
-            targets = torch.cat([targets, torch.full((count, targets.shape[1]), 1.0 / targets.shape[1])])
-            decoy = np.concatenate([decoy, np.where(unedited, CLEAN, EDITED)])
-        batch = Batch(pixels=pixels, targets=targets, labels=truth, decoy=torch.from_numpy(decoy))
-        if self._lessons is not None:
-            self._lessons.put_in(batch, rows)
-        return batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
 from spellward.locking.decoys import DecoySource, plan_decoys
+from spellward.locking.examples import LockExamples
 from spellward.locking.known_looks import known_looks
 from spellward.locking.lessons import lessons_of
 from spellward.locking.nearness import near_salts
 from spellward.locking.public_view import PublicView
-from spellward.locking.recipe import LockExamples, Recipe
+from spellward.locking.recipe import Recipe
 from spellward.locking.simulated_thief import SimulatedThief
 from spellward.locking.unlock import settings_of
 from spellward.locking.vanilla import ordinary_fine_tune
@@ -109,7 +109,7 @@ def fit_lock(
     thief = None
     if recipe.thief is not None:
         # Like decoys, a thief asks for silence, which a fresh decoder of masks must not learn before it sees.
-        first = examples.decoys_from * math.ceil(len(examples) / settings.batch_size)
+        first = examples.decoys_from * settings.steps_in_epoch(len(examples))
         thief = SimulatedThief(clean, model, recipe.thief, settings.augment, settings.seed, first)
     objective: Objective = recipe.objective
     if recipe.view is not None and examples.keeps_subject and not isinstance(clean, MaskTable):
