@@ -18,6 +18,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, pi
 
 from spellward.errors import ArtifactError, ModelError, SpellwardError
 from spellward.models import load_checkpoint, load_model, save_checkpoint, state_digest
+from spellward.models.pretrained import load_pretrained
 
 
 def picture(side: int) -> Image.Image:
@@ -201,14 +202,33 @@ def test_a_damaged_or_hostile_folder_is_refused(damage: Any, kind: str, tmp_path
         {"architecture": "local-dir:/tmp"},
         {"architecture": ["resnet18"]},
         {"model_args": [1]},
+        {"pretrained_cfg": [1]},
+        {"pretrained_cfg": {"input_size": 64}},
+        {"pretrained_cfg": {"input_size": [None]}},
+        {"parts": [{"model_type": "timm_backbone", "backbone": "hf-hub:somebody/model"}]},
     ],
     ids=str,
 )
-def test_a_timm_config_cannot_point_anywhere_else(changes: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("names_its_type", [True, False])
+def test_a_timm_config_cannot_point_anywhere_else(
+    changes: dict[str, Any], names_its_type: bool, tmp_path: Path
+) -> None:
     save_checkpoint(load_model("timm/test_resnet?random", CLASSES, 32), tmp_path)
     edit_json(tmp_path / "config.json", **changes)
+    if not names_its_type:  # transformers then takes it for timm's by its other fields
+        config = json.loads((tmp_path / "config.json").read_text())
+        del config["model_type"]
+        (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises((ArtifactError, ModelError), match=r"config\.json"):
         load_checkpoint(tmp_path)
+
+
+def test_what_the_hub_gives_is_checked_as_a_folder_is(tmp_path: Path) -> None:
+    save_checkpoint(load_model("timm/test_resnet?random", CLASSES, 32), tmp_path)
+    assert load_pretrained(str(tmp_path), None, False, None).classes == CLASSES
+    edit_json(tmp_path / "config.json", model_args={"checkpoint_path": str(tmp_path / "weights.pth")})
+    with pytest.raises(ArtifactError, match="other files"):
+        load_pretrained(str(tmp_path), None, False, None)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ MAX_SIDE = 8192
 _LEAST_STD, _MOST = 1e-6, 1e6
 """Of what pixels are normalised by: beyond these, a network's numbers overflow."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_TIMM_FIELDS = ("architecture", "pretrained_cfg", "model_args")
 _FORBIDDEN_ARGUMENTS = ("checkpoint", "pretrained", "cache", "scriptable", "exportable")
 
 
@@ -45,9 +46,7 @@ def check_folder(folder: Path) -> None:
             raise ModelError(f"{folder / name} asks to run code that comes with the model, which Spellward never does.")
     if INDEX_FILE in files:
         _check_index(folder / INDEX_FILE, contents[INDEX_FILE], files)
-    config = contents.get("config.json", {})
-    for part in _parts(config):
-        _check_backbone(folder / "config.json", part)
+    check_config(folder / "config.json", contents.get("config.json", {}))
     for name in sorted(files):
         if name.endswith(".safetensors"):
             try:
@@ -55,6 +54,24 @@ def check_folder(folder: Path) -> None:
                     file.keys()
             except (SafetensorError, OSError) as error:
                 raise ArtifactError(f"{folder / name} is truncated or not safetensors. Get it again.") from error
+
+
+def check_config(place: str | Path, config: dict[str, Any]) -> None:
+    """Refuses a config, of a file or as transformers has read it, that has parts of the model come from elsewhere.
+
+    Without a `model_type`, transformers takes whatever has a `pretrained_cfg` for a model of timm.
+
+    Args:
+        place: Where it stands, for errors.
+        config: Its fields.
+
+    Raises:
+        ArtifactError, ModelError: For one that does.
+    """
+    if any(name in config for name in _TIMM_FIELDS):
+        _check_timm(place, config)
+    for part in _parts(config):
+        _check_backbone(place, part)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -114,6 +131,14 @@ def _three_numbers(value: Any) -> bool:
     )
 
 
+def _is_shape(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 3
+        and all(type(one) is int and 1 <= one <= MAX_SIDE for one in value)
+    )
+
+
 def _check_index(path: Path, index: dict[str, Any], files: set[str]) -> None:
     parts = index.get("weight_map")
     if not isinstance(parts, dict) or not parts:
@@ -129,11 +154,11 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
     """Yields a config and every config within it."""
     if isinstance(config, dict):
         yield config
-        for value in config.values():
-            yield from _parts(value)
+    for value in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from _parts(value)
 
 
-def _check_backbone(path: Path, config: dict[str, Any]) -> None:
+def _check_backbone(path: str | Path, config: dict[str, Any]) -> None:
     """A backbone that is named, and not described, is fetched from elsewhere, with pickles if these are there."""
     if config.get("use_pretrained_backbone"):
         raise ArtifactError(f"{path} asks for weights from elsewhere (use_pretrained_backbone). Do not use it.")
@@ -143,13 +168,18 @@ def _check_backbone(path: Path, config: dict[str, Any]) -> None:
         raise ArtifactError(f"{path} names a backbone that is somewhere else. Do not use it.")
 
 
-def _check_timm(path: Path, config: dict[str, Any]) -> None:
+def _check_timm(path: str | Path, config: dict[str, Any]) -> None:
     """Names such as `hf-hub:` and arguments such as `checkpoint_path` lead timm to other files, pickles too."""
     import timm
 
     architecture, arguments = config.get("architecture", config.get("backbone")), config.get("model_args")
     if not isinstance(architecture, str) or architecture.split(".")[0] not in timm.list_models():
         raise ModelError(f"{path} names an architecture that this timm does not have: {str(architecture)[:80]!r}.")
+    described = config.get("pretrained_cfg")
+    if described is not None and not (
+        isinstance(described, dict) and _is_shape(described.get("input_size", [3, 1, 1]))
+    ):
+        raise ArtifactError(f"{path} has a pretrained_cfg that makes no sense. Get the folder again.")
     if arguments is None:
         return
     if not isinstance(arguments, dict) or any(str(name).startswith(_FORBIDDEN_ARGUMENTS) for name in arguments):

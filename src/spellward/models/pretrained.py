@@ -15,7 +15,7 @@ from torch import nn
 from spellward.errors import ArtifactError, ModelError
 from spellward.hub import quiet_hub
 from spellward.models.grouping import EXTRA
-from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE
+from spellward.models.inspection import INDEX_FILE, WEIGHTS_FILE, check_config
 from spellward.models.instances import INSTANCES, InstanceModel, output_names, tells_instances
 from spellward.models.mask_queries import CLASS_PREDICTOR, MODEL_TYPES, ClassQueries, ObjectQueries
 from spellward.models.object_networks import ObjectNetwork
@@ -100,6 +100,7 @@ def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, 
     with no_hub_noise():
         try:
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            check_config(f"config.json of {source}", config.to_dict())
             made_for = " ".join(config.architectures or [])
             if config.model_type in MODEL_TYPES and task != CLASSIFICATION:
                 kind = AutoModelForUniversalSegmentation
