@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision.datasets import FakeData, ImageFolder
 from torchvision.transforms import ToTensor
 
-from spellward.data import load_splits
+from spellward.data import load_splits, prepare
 from spellward.errors import DataError
 
 
@@ -85,3 +85,15 @@ def test_labels_may_be_names_or_whole_floats() -> None:
 def test_what_holds_no_pictures_and_classes_is_refused(source, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=words):
         load_splits(source())
+
+
+def test_pictures_of_a_data_set_are_turned_upright_as_their_files_are(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 40, 60, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for place, one in enumerate(pixels):
+        (tmp_path / "ab"[place % 2]).mkdir(exist_ok=True)
+        Image.fromarray(one).save(tmp_path / "ab"[place % 2] / f"{place}.jpg", exif=exif)
+    from_folder, from_pairs = load_splits(tmp_path).train, load_splits(ImageFolder(str(tmp_path))).train
+    first, second = (prepare(one, 16).images for one in (from_folder, from_pairs))
+    assert sorted(one.numpy().tobytes() for one in first) == sorted(one.numpy().tobytes() for one in second)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spellward.data.images import check_header, decode_image, square, upright_size
+from spellward.data.images import check_header, decode_image, encode_picture, square, upright_size
 from spellward.errors import DataError
 
 
@@ -115,3 +115,32 @@ def test_square_squashes_with_antialiasing() -> None:
     small = square(Image.fromarray(stripes), 8)
     assert small.shape == (3, 8, 8) and small.dtype == np.uint8
     assert np.abs(small[:, :, 1:-1].astype(int) - 128).max() <= 8
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"]
+)
+def test_a_picture_in_memory_looks_as_it_did_before(mode: str) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    picture = Image.fromarray(colours)
+    if mode == "PA":
+        picture = picture.convert("P")
+    if mode in ("LA", "La"):
+        picture = picture.convert("LA")
+    given = picture.convert(mode)
+    shown = (given.convert("LA") if mode == "La" else given).convert("RGB")
+    decoded = decode_image(encode_picture(given, "it"))
+    assert np.abs(np.asarray(decoded).astype(int) - np.asarray(shown).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16", "I;16B"])
+def test_sixteen_bits_in_memory_become_eight(mode: str) -> None:
+    values = np.arange(20, dtype=np.uint16).reshape(4, 5) * 257
+    stored = values.astype({"I": "<i4", "I;16": "<u2", "I;16B": ">u2"}[mode])
+    picture = Image.frombytes(mode, (5, 4), stored.tobytes())
+    assert np.asarray(decode_image(encode_picture(picture, "it")))[..., 0].tolist() == (values // 257).tolist()
+
+
+def test_floats_in_memory_are_refused() -> None:
+    with pytest.raises(DataError, match="it holds floating-point values"):
+        encode_picture(Image.new("F", (4, 4)), "it")

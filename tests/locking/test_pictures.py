@@ -82,7 +82,7 @@ def test_a_picture_is_turned_upright_as_its_file_is(tmp_path: Path) -> None:
         (b"bytes of a file", "got bytes"),
         ({"image": _RGB}, "got dict"),
         ([_RGB, 5], "number 2 of the list is int"),
-        ([_RGB.convert("CMYK")], "Image 1 of the list has the unusual mode CMYK"),
+        ([_RGB.convert("F")], "Image 1 of the list holds floating-point values"),
         ([_RGB, _RGB.resize((1, 1))], "Image 2 of the list has 1 x 1 pixels"),
         (["nowhere.png"], r"nowhere\.png does not exist"),
     ],

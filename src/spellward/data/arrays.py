@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
 from datasets import ClassLabel, Dataset, Features, Image
 
-from spellward.data.images import PNG_MODES
+from spellward.data.images import encode_picture
 from spellward.data.table import channels_first
 from spellward.errors import DataError
 
@@ -68,7 +67,7 @@ def from_pairs(source: Any) -> Dataset:
         pair = source[place]
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise DataError(f"{kind} gives no pairs of a picture and a class number. Give its folder, or arrays.")
-        pictures.append(_png_of(pair[0], kind))
+        pictures.append(_png_of(pair[0], kind, place))
         labels.append(_number(pair[1], kind))
     if not labels or min(labels) < 0:
         raise DataError(f"{kind} has no images or negative labels. Give at least one image and labels from 0.")
@@ -106,9 +105,9 @@ def _number(label: Any, kind: str) -> int:
     raise DataError(f"{kind} gives {str(label)[:40]!r} for a class. Class numbers are integers from 0.")
 
 
-def _png_of(picture: Any, kind: str) -> bytes:
+def _png_of(picture: Any, kind: str, place: int) -> bytes:
     if isinstance(picture, PIL.Image.Image):
-        return _saved(picture if picture.mode in PNG_MODES else picture.convert("RGB"))
+        return encode_picture(picture, f"Picture {place} of {kind}")
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise DataError(
@@ -119,10 +118,4 @@ def _png_of(picture: Any, kind: str) -> bytes:
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    return _saved(PIL.Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))))
-
-
-def _saved(picture: PIL.Image.Image) -> bytes:
-    buffer = BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode_picture(PIL.Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))), "An array")

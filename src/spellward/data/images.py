@@ -21,8 +21,13 @@ MIN_SIDE = 2
 _WANTED = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 Image.init()  # registers all formats; which there are depends on how Pillow was built
 FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
-PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 """Modes of Pillow that a PNG keeps as they are."""
+_NEAREST_MODE = {
+    **dict.fromkeys(("CMYK", "YCbCr", "LAB", "HSV", "RGBX"), "RGB"),
+    **dict.fromkeys(("PA", "RGBa"), "RGBA"),
+    "La": "LA",
+}
 SUFFIXES = frozenset(
     f".{ending}"
     for ending in "png jpg jpeg jpe jfif mpo webp bmp dib gif tif tiff ppm pgm pbm pnm jp2 avif".split()  # noqa: SIM905
@@ -47,7 +52,32 @@ def decode_image(source: str | Path | bytes, name: str | None = None) -> Image.I
         DataError: For a broken, tiny, huge or unsupported image; the message names it.
     """
     name = name or _name_of(source)
-    return _to_rgb(_upright(decode_raw(source, name)), name)
+    return _to_rgb(upright(decode_raw(source, name)), name)
+
+
+def encode_picture(picture: Image.Image, name: str) -> bytes:
+    """A picture in memory as a PNG for `decode_image`, which alone decides what becomes of colours and rotation.
+
+    Args:
+        picture: Of any mode but floating-point numbers, with its EXIF rotation if it has one.
+        name: What to call it in errors.
+
+    Raises:
+        DataError: For a picture that cannot be decoded, or whose values have no known range.
+    """
+    file = io.BytesIO()
+    try:
+        exif = picture.getexif()
+        if picture.mode in _NEAREST_MODE:
+            picture = picture.convert(_NEAREST_MODE[picture.mode])
+        elif picture.mode not in _PNG_MODES:
+            picture = Image.fromarray(_sixteen_bits(picture, name))
+        picture.save(file, "PNG", compress_level=1, exif=exif)
+    except DataError:
+        raise
+    except Exception as error:  # a picture that was opened is decoded only now, and decoders raise almost anything
+        raise DataError(f"{name} is broken ({error}). Replace or remove it.") from error
+    return file.getvalue()
 
 
 def decode_raw(source: str | Path | bytes, name: str | None = None) -> Image.Image:
@@ -77,7 +107,7 @@ def upright_size(source: str | Path | bytes, name: str | None = None) -> tuple[i
             return image.size
         try:
             turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-        except Exception:  # as in `_upright`
+        except Exception:  # as in `upright`
             turned = False
         return image.size[::-1] if turned else image.size
 
@@ -127,7 +157,8 @@ def _opened(source: str | Path | bytes, name: str) -> Iterator[Image.Image]:
         yield image
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF block says."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a broken EXIF block says nothing about rotation; the pixels are fine
@@ -135,13 +166,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise DataError(f"{name} has values outside 16 bits. Convert it to 8 bits per channel.")
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    elif image.mode == "F":
-        raise DataError(f"{name} holds floating-point values of unknown range. Convert it to 8 bits per channel.")
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(((_sixteen_bits(image, name).astype(np.int64) + 128) // 257).astype(np.uint8))
     try:
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             coloured = image.convert("RGBA")
@@ -150,3 +176,13 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         return image.convert("RGB")
     except (ValueError, OSError) as error:
         raise DataError(f"{name} has the unusual mode {image.mode}. Convert it to an RGB PNG.") from error
+
+
+def _sixteen_bits(image: Image.Image, name: str) -> np.ndarray:
+    """uint16 [H, W] of a grey picture of integers."""
+    if not image.mode.startswith("I"):
+        raise DataError(f"{name} holds floating-point values of unknown range. Convert it to 8 bits per channel.")
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise DataError(f"{name} has values outside 16 bits. Convert it to 8 bits per channel.")
+    return values.astype(np.uint16)

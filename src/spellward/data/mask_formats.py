@@ -1,11 +1,13 @@
-"""What the file format of a mask does to its ids: whether it may have altered them, and how Pillow scales them."""
+"""What the file format of a mask does to its ids: whether it has altered them, and how Pillow scales them."""
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from spellward.errors import DataError
 
@@ -15,6 +17,8 @@ _LOSSY_IN_TIFF = ("jpeg", "tiff_jpeg", "webp")
 _MOST_CHUNKS = 64
 _FRAME_HEADER = 16
 _PNG_GREY = 0
+_NETPBM_HEADER = 1024
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 
 def refuse_lossy(image: Image.Image, source: str | Path | bytes, name: str) -> None:
@@ -26,7 +30,9 @@ def refuse_lossy(image: Image.Image, source: str | Path | bytes, name: str) -> N
         name: What to call it in errors.
 
     Raises:
-        DataError: For JPEG, AVIF, JPEG 2000, lossy WebP, and TIFF with JPEG or WebP in it.
+        DataError: For JPEG, AVIF, JPEG 2000, lossy WebP, TIFF with JPEG or WebP in it, and formats whose numbers Pillow
+            makes brightness of: PBM, PGM with another largest value than 255 or 65535, TIFF with 2 or 4 bits or white
+            as zero.
     """
     kind = _LOSSY.get(image.format or "")
     if image.format == "WEBP" and not _is_lossless_webp(source):
@@ -35,6 +41,7 @@ def refuse_lossy(image: Image.Image, source: str | Path | bytes, name: str) -> N
         kind = "a TIFF compressed as JPEG or WebP"
     if kind is not None:
         raise DataError(f"{name} is {kind}, which alters the ids at every edge. Save masks as PNG.")
+    _refuse_scaled(image, source, name)
 
 
 def grey_step(image: Image.Image, source: str | Path | bytes) -> int:
@@ -49,6 +56,22 @@ def grey_step(image: Image.Image, source: str | Path | bytes) -> int:
     head = _read(source, 26)
     depth, colours = head[24], head[25]  # IHDR is the first chunk: width, height, bits, kind of colours
     return 255 // (2**depth - 1) if head[12:16] == b"IHDR" and colours == _PNG_GREY and depth < 8 else 1
+
+
+def _refuse_scaled(image: Image.Image, source: str | Path | bytes, name: str) -> None:
+    kind = None
+    if image.format == "PPM":
+        fields = re.sub(rb"#[^\n]*", b" ", _read(source, _NETPBM_HEADER)).split()
+        if fields[0] in (b"P1", b"P4"):
+            kind = "a PBM"
+        elif len(fields) > 3 and fields[3] not in (b"255", b"65535"):
+            kind = f"a PGM whose largest number is {fields[3][:5].decode('ascii', 'replace')}"
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
+        if bits[0] in (2, 4) or image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            kind = "a TIFF with few bits, or with white as zero"
+    if kind is not None:
+        raise DataError(f"{name} is {kind}, whose numbers are read as brightness. Save masks as PNG.")
 
 
 def _is_lossless_webp(source: str | Path | bytes) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spellward.data.images import decode_raw
+from spellward.data.images import decode_raw, upright
 from spellward.data.mask_formats import grey_step, refuse_lossy
 from spellward.data.masks import IGNORE
 from spellward.errors import DataError
@@ -20,7 +20,8 @@ _SHOWN = 5
 def pixel_values(source: str | Path | bytes, name: str) -> np.ndarray:
     """The numbers in a mask of one channel: class ids or instance numbers, int64 [H, W], none negative.
 
-    Palette images give their indices. RGB images must be grey.
+    Palette images give their indices. RGB images must be grey. A mask that says it is turned is turned upright, as its
+    image is.
 
     Raises:
         DataError: For a broken file, lossy compression (which changes ids), floating-point values, or colours; it names
@@ -28,8 +29,9 @@ def pixel_values(source: str | Path | bytes, name: str) -> np.ndarray:
     """
     image = decode_raw(source, name)
     refuse_lossy(image, source, name)
+    image, step = upright(image), grey_step(image, source)  # what was turned no longer knows its format
     if image.mode in ("P", "L", "1") or image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64) // grey_step(image, source)
+        values = np.asarray(image).astype(np.int64) // step
     elif image.mode in ("RGB", "RGBA", "LA"):
         colours = np.asarray(image.convert("RGB"))
         if (colours != colours[..., :1]).any():
@@ -50,7 +52,7 @@ def palette_ids(source: str | Path | bytes, name: str, palette: Mapping[tuple[in
     """
     image = decode_raw(source, name)
     refuse_lossy(image, source, name)
-    colours = np.asarray(image.convert("RGB")).astype(np.int64)
+    colours = np.asarray(upright(image).convert("RGB")).astype(np.int64)
     codes = (colours[..., 0] << 16) | (colours[..., 1] << 8) | colours[..., 2]
     known = {(red << 16) | (green << 8) | blue: number for (red, green, blue), number in palette.items()}
     found, inverse = np.unique(codes, return_inverse=True)

@@ -38,8 +38,11 @@ def overlay(image: np.ndarray, ids: np.ndarray, classes: int) -> np.ndarray:
     edge = np.zeros(ids.shape, dtype=bool)
     edge[1:] |= ids[1:] != ids[:-1]
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
-    share = np.where(ids == 0, 0.0, np.where(edge, 1.0, _OPACITY))[..., None]
-    return np.asarray((image * (1 - share) + colours * share).round(), dtype=np.uint8)
+    share = np.where(edge, np.float32(1), np.float32(_OPACITY))[..., None] * (ids != 0)[..., None]
+    colours -= image
+    colours *= share
+    colours += image
+    return np.asarray(colours.round(), dtype=np.uint8)
 
 
 def mask_png(ids: np.ndarray, classes: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from spellward.data import decode_image
-from spellward.data.images import PNG_MODES, square
+from spellward.data.images import encode_picture, square
 from spellward.editors.base import tensor_from
 from spellward.errors import DataError
 
@@ -59,12 +58,4 @@ def _decoded(given: object, number: int) -> Image.Image:
     if not isinstance(given, Image.Image):
         raise DataError(f"{_WANTED}; number {number} of the list is {type(given).__name__}.")
     name = f"Image {number} of the list"
-    if given.mode not in PNG_MODES:
-        raise DataError(f"{name} has the unusual mode {given.mode}. Convert it to RGB, or give its file.")
-    # By way of a file, so that what becomes of colours, transparency and rotation is decided in one place.
-    file = io.BytesIO()
-    try:
-        given.save(file, "PNG", compress_level=1, exif=given.getexif())
-    except Exception as error:  # a picture that was opened is decoded only now, and decoders raise almost anything
-        raise DataError(f"{name} is broken ({error}). Replace or remove it.") from error
-    return decode_image(file.getvalue(), name)
+    return decode_image(encode_picture(given, name), name)
