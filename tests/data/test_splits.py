@@ -6,7 +6,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spellward.data.splits import complete_splits, stratified_cap, stratified_split
+from spellward.data.splits import DataReport, complete_splits, stratified_cap, stratified_split
 from spellward.errors import DataError
 
 counts = st.lists(st.integers(4, 40), min_size=2, max_size=6)
@@ -104,3 +104,13 @@ def test_two_images_with_masks_are_too_few() -> None:
     whole = Dataset.from_dict({"label": [1, 1], "mask": [0, 1]}, features=features)
     with pytest.raises(DataError, match="'cat' has 2 images, too few"):
         complete_splits({"train": whole}, seed=0, validation=0.1, test=0.2, limit=None)
+
+
+def test_notes_sum_up_what_the_owner_should_hear() -> None:
+    assert not list(DataReport(ignored=("photos/.DS_Store: not an image", "photos/.git: a hidden folder")).notes())
+    strays = ("x/.hidden: odd", "x/c.heic: not an image")
+    many = DataReport(("a is the same image as b: left out.",), strays, ("odd",) * 7)
+    *odd, more, copies, unread = many.notes()
+    assert odd == ["odd"] * 5 and more.startswith("There are 2 more")
+    assert "1 images are copies" in copies and "a is the same image as b" in copies
+    assert unread.startswith("1 of what was found") and "x/c.heic: not an image" in unread

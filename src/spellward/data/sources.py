@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -19,6 +20,7 @@ from spellward.data.mask_columns import mask_column, read_mask_columns, told_apa
 from spellward.data.mask_folder import Found, is_mask_folder, is_penn_fudan, read_mask_folder, read_penn_fudan
 from spellward.data.parquet import by_split_column, read_parquet
 from spellward.data.sample import SAMPLE_SOURCES, load_sample
+from spellward.data.saved import contained, is_saved, read_saved
 from spellward.data.splits import DataReport, Splits, complete_splits
 from spellward.errors import DataError
 from spellward.hub import quiet_hub
@@ -69,17 +71,21 @@ def load_splits(
         limit: Largest number of training images, each class in proportion.
         instances: Whether objects of one class are to be told apart (COCO, Penn-Fudan, masks with instance numbers).
 
+    Whatever was left out or looks odd is in `Splits.report`, and a `UserWarning` sums it up.
+
     Raises:
         DataError: For data that cannot be used; the message names the file or class and says what to do.
     """
     raw = _read(source)
     named, ignored = _named_splits(raw)
-    parts, unused, warnings = _columns(named, raw)
+    parts, unused, odd = _columns(named, raw)
     if "train" not in parts:
         raise DataError(f"{raw.name} has no labelled training images, only {', '.join(parts)}. Name one split 'train'.")
     parts, duplicates, conflicts = clean(parts)
     done = complete_splits(parts, seed=seed, validation=validation, test=test, limit=limit)
-    report = DataReport(tuple(duplicates), (*raw.ignored, *ignored, *unused), (*raw.warnings, *warnings, *conflicts))
+    report = DataReport(tuple(duplicates), (*raw.ignored, *ignored, *unused), (*raw.warnings, *odd, *conflicts))
+    for note in report.notes():
+        warnings.warn(note, stacklevel=2)
     if instances:
         done = (told_apart(done[0], raw.name), told_apart(done[1], raw.name), told_apart(done[2], raw.name))
     return Splits(*done, report)
@@ -92,8 +98,8 @@ def _columns(named: dict[str, Dataset], raw: _Raw) -> Found:
     column = mask_column(next(iter(named.values())))
     if column is not None:
         return read_mask_columns(named, column, raw.name)
-    parts, warnings = two_columns(named, raw.name)
-    return Found(parts, [], warnings)
+    parts, odd = two_columns(named, raw.name)
+    return Found(parts, [], odd)
 
 
 def _read(source: Source) -> _Raw:
@@ -120,22 +126,18 @@ def _read(source: Source) -> _Raw:
             return _masked(read_coco(root, [path]), path)
         if path.suffix.lower() != ".parquet":
             raise DataError(f"{path} is neither a folder nor a Parquet file. Give a folder of class folders.")
-        return _Raw(read_parquet([path]), str(path))
+        return _Raw(contained(read_parquet([path]), path.parent), str(path))
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return _Raw(_from_hub(source), source)
     raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id or one of: {SAMPLE_SOURCES}.")
 
 
 def _from_folder(path: Path) -> _Raw:
-    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-        try:
-            loaded = datasets.load_from_disk(str(path))
-        except Exception as error:  # Arrow and JSON readers raise many kinds on damaged files
-            raise DataError(f"The saved data set {path} cannot be read ({error}). Save it again.") from error
-        return _Raw({"train": loaded} if isinstance(loaded, Dataset) else dict(loaded), str(path))
+    if is_saved(path):
+        return _Raw(read_saved(path), str(path))
     files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
     if files:
-        return _Raw(read_parquet(files), str(path))
+        return _Raw(contained(read_parquet(files), path), str(path))
     if is_penn_fudan(path):
         return _masked(read_penn_fudan(path), path)
     if is_mask_folder(path):

@@ -7,8 +7,9 @@ of another one, and a smaller cap keeps a part of what a larger one keeps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ Task: TypeAlias = Literal["classification", "segmentation", "instances"]
 MASKS, INSTANCES = "mask", "instances"
 """Names of the column of masks: with classes alone, or with objects of one class told apart."""
 SPLIT_NAMES = ("train", "validation", "test")
+_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class DataReport:
     duplicates: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def notes(self) -> Iterator[str]:
+        """Yields what the owner should hear of it, in a few sentences; hidden files are not worth one."""
+        yield from self.warnings[:_TOLD]
+        if len(self.warnings) > _TOLD:
+            yield f"There are {len(self.warnings) - _TOLD} more such warnings, in `load_splits(...).report`."
+        if self.duplicates:
+            yield f"{len(self.duplicates)} images are copies of others and were left out, such as: {self.duplicates[0]}"
+        strays = [note for note in self.ignored if not PurePath(note.partition(":")[0]).name.startswith(".")]
+        if strays:
+            yield f"{len(strays)} of what was found beside the images was not read, such as {strays[0]}."
 
 
 @dataclass(frozen=True)
