@@ -165,3 +165,19 @@ def test_the_cache_stands_where_the_user_says(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "spellward"
+
+
+def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    (project / "runs").mkdir(parents=True)
+    (project / "train.py").write_text("")
+    mode = project.stat().st_mode
+    monkeypatch.setenv("SPELLWARD_CACHE", str(project))
+    with pytest.raises(StorageError, match=r"holds other things, such as train\.py"):
+        cache_root()
+    assert project.stat().st_mode == mode and (project / "train.py").exists()
+    (tmp_path / "earlier" / "runs").mkdir(parents=True)  # of a version that left no tag
+    monkeypatch.setenv("SPELLWARD_CACHE", str(tmp_path / "earlier"))
+    assert (cache_root() / "CACHEDIR.TAG").is_file()
+    (tmp_path / "earlier" / "note.txt").write_text("")
+    assert cache_root() == tmp_path / "earlier"

@@ -18,6 +18,9 @@ from typing import Any
 
 from spellward.errors import ArtifactError, StorageError
 
+_CACHE_TAG = "CACHEDIR.TAG"
+_TAG_TEXT = "Signature: 8a477f597d28d172789f06e886806bc55\n# The cache of Spellward.\n"
+_CACHE_FOLDERS = {"attacks", "edits", "parquet", "prepared", "public", "runs", "secret"}
 CACHE_VARIABLE = "SPELLWARD_CACHE"
 _HASH_BYTES = 1 << 20
 _TURN = "turn"
@@ -180,10 +183,23 @@ def check_place(path: Path) -> None:
 
 
 def cache_root() -> Path:
-    """The private cache folder: $SPELLWARD_CACHE, or `spellward` below the user's cache folder."""
+    """The private cache folder: $SPELLWARD_CACHE, or `spellward` below the user's cache folder.
+
+    Raises:
+        StorageError: If it cannot be made, or holds what is not a cache's, which `cache_clear` would delete.
+    """
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return private_folder(named)
+        folder = Path(named)
+        with write_errors(folder):
+            if folder.is_dir() and not (folder / _CACHE_TAG).exists():
+                strange = sorted({path.name for path in folder.iterdir()} - _CACHE_FOLDERS)
+                if strange:
+                    raise StorageError(f"{folder} holds other things, such as {strange[0]}. Name an empty folder.")
+            private_folder(folder)
+            if not (folder / _CACHE_TAG).exists():
+                atomic_write(folder / _CACHE_TAG, _TAG_TEXT, mode=0o600)
+        return folder
     base = os.environ.get("XDG_CACHE_HOME")
     return private_folder((Path(base) if base else Path.home() / ".cache") / "spellward")
 
@@ -206,8 +222,9 @@ def safe_join(folder: Path, relative: str) -> Path:
             circle there.
     """
     pure = PurePosixPath(relative)
-    if not relative or pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
-        raise ArtifactError(f"The path {relative!r} leaves its folder; the artifact is broken or hostile.")
+    odd = "\\" in relative or "\0" in relative or any("\ud800" <= letter <= "\udfff" for letter in relative)
+    if not relative or pure.is_absolute() or ".." in pure.parts or odd:
+        raise ArtifactError(f"The path {relative[:200]!r} leaves its folder; the artifact is broken or hostile.")
     path = folder / pure
     try:
         path.stat()
@@ -215,6 +232,10 @@ def safe_join(folder: Path, relative: str) -> Path:
         if error.errno == errno.ELOOP:
             raise ArtifactError(
                 f"The path {relative!r} is a link that leads in a circle; the artifact is broken or hostile."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise ArtifactError(
+                f"The path {relative[:80]!r}... is too long; the artifact is broken or hostile."
             ) from error
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ArtifactError(f"The path {relative!r} leaves its folder by a link; the artifact is broken or hostile.")

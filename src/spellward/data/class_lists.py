@@ -85,7 +85,7 @@ def _without_background(names: list[str], path: Path) -> tuple[str, ...]:
 
 def _names(value: Any, path: Path) -> list[str]:
     if isinstance(value, dict):
-        numbers = {int(key): name for key, name in value.items() if key.isascii() and key.isdecimal()}
+        numbers = {int(key): name for key, name in value.items() if key.isascii() and key.isdecimal() and len(key) < 6}
         if len(numbers) == len(value) and sorted(numbers) == list(range(len(numbers))):
             value = [numbers[number] for number in range(len(numbers))]
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):

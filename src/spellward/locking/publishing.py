@@ -43,19 +43,21 @@ def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
     earlier = None
     if pending.is_file() and (passphrase is not None or not Key.is_protected(pending)):
         earlier = Key.load(pending, passphrase)
+        earlier = earlier if _goes_on(earlier, key) else None
     unfinished = key_path.exists() and not output.exists()
-    if unfinished and earlier is not None and Key.load(key_path, passphrase).lock_id == earlier.lock_id:
-        key_path.unlink()  # killed between the last two steps of `publish`; the pending key is the same
+    if earlier is not None and unfinished and Key.load(key_path, passphrase).lock_id == earlier.lock_id:
+        key_path.unlink()  # killed between the last two steps of `publish`; this run writes the same key
     for path in (output, key_path):
         if path.exists():
             raise ArtifactError(f"{path} exists. Name another output, or move it: a lost key cannot be made again.")
-    if earlier is None:
-        return key
+    return key if earlier is None else key.with_(**{name: getattr(earlier, name) for name in _RANDOM})
+
+
+def _goes_on(earlier: Key, key: Key) -> bool:
+    """Whether a key is that of an earlier run, as far as it says."""
     given = {"prompt", "editor", *(_RANDOM & key.model_fields_set)}
     same = all(getattr(earlier, name) == getattr(key, name) for name in given)
-    if not same or (earlier.salt is None) != (key.salt is None):
-        return key
-    return key.with_(**{name: getattr(earlier, name) for name in _RANDOM})
+    return same and (earlier.salt is None) == (key.salt is None)
 
 
 def work_folder(output: Path) -> Path:

@@ -19,7 +19,8 @@ from spellward.ownership.outputs import Floats, as_array, usable
 from spellward.ownership.standardise import standardise
 
 _SHUFFLES = 50
-_SURE = 4.0
+_SURE, _LIKELY = 4.0, 2.0
+"""Standard deviations above what shuffled rows have in common with the models."""
 _LARGEST = 1e100
 # Of what victim and references reach among themselves; a poor student of the victim still reaches more.
 _LEAST_FIDELITY = 0.25
@@ -63,7 +64,7 @@ def find_cause(models: Sequence[Floats], suspect: Floats, seed: int = 0) -> str 
     """Why a suspect is no working model of the task; `None` if it is one.
 
     Args:
-        models: Victim and references: float64 [N, C], standardised rows.
+        models: The victim, and then references: float64 [N, C], standardised rows.
         suspect: The same shape.
         seed: Of the shuffles and halves.
     """
@@ -79,9 +80,19 @@ def find_cause(models: Sequence[Floats], suspect: Floats, seed: int = 0) -> str 
     if order is not None:
         moved = int((order != np.arange(len(order))).sum())
         return f"The suspect's classes stand in another order ({moved} of {len(order)} moved)"
+    alike = own > _LEAST_FIDELITY * followed
     by_chance = [_alike(common, suspect[random.permutation(len(suspect))]) for _ in range(_SHUFFLES)]
-    if own > np.mean(by_chance) + _SURE * np.std(by_chance) and own > _LEAST_FIDELITY * followed:
+    if own > np.mean(by_chance) + _SURE * np.std(by_chance) and alike:
         return None
+    victim = models[0]
+    by_chance_victim = [_alike(victim, suspect[random.permutation(len(suspect))]) for _ in range(_SHUFFLES)]
+    if _alike(victim, suspect) > np.mean(by_chance_victim) + _SURE * np.std(by_chance_victim):
+        return (
+            "The suspect's outputs follow the victim's, but not what victim and references have in common: references "
+            "that hardly do the task cannot judge it"
+        )
+    if alike and own > np.mean(by_chance) + _LIKELY * np.std(by_chance):
+        return f"Whether the suspect's outputs follow the inputs does not show on {len(suspect)} of them: it takes more"
     if suspect.shape[1] > 2 and _structure(common, suspect) > _SAME_STRUCTURE:
         return "The suspect's rows are not aligned with the victim's: they seem to be shuffled"
     return "The suspect's outputs do not follow the inputs: no fidelity to the task (random, shuffled or another task)"
