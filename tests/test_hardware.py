@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from spellward.hardware import has_bf16
+from spellward.errors import ModelError
+from spellward.hardware import find_device, has_bf16
 
 FLAGS = Path("/proc/cpuinfo")
 
@@ -56,3 +57,11 @@ def test_memory_that_was_freed_is_used_again_unless_the_user_has_decided_otherwi
     # One of the eight may still lie elsewhere, by what else the process holds.
     assert 4 * faults < _page_faults("plain")[1]
     assert _page_faults("keep", MALLOC_MMAP_MAX_="65536")[0] is False
+
+
+def test_devices_are_found_by_name() -> None:
+    assert find_device("cpu").type == "cpu"
+    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("gpu", "cuda:99", ""):
+        with pytest.raises(ModelError, match="There is no device"):
+            find_device(name)

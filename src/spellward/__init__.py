@@ -19,7 +19,7 @@ In six lines:
     from spellward import Key, load_splits, lock, unlock
     data = load_splits("photos/")
     key = Key("with oil pastel")
-    lock("bundled", data, key, "locked/")
+    lock("bundled", data, key, "locked/")  # settings=FitSettings(epochs=30), say
     model = unlock("locked/", Key.load("locked.key"))
     model.predict(images)
 
@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from spellward.locking.scoring import score as score
     from spellward.locking.suggest import suggest as suggest
     from spellward.locking.unlock import unlock as unlock
+    from spellward.models import FitSettings as FitSettings
     from spellward.models import load_model as load_model
+    from spellward.ownership.claim import ClaimSettings as ClaimSettings
     from spellward.ownership.claim import create_claim as create_claim
     from spellward.ownership.claim import load_claim as load_claim
     from spellward.ownership.judge import judge as judge
@@ -59,8 +61,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ArtifactError": "spellward.errors",
+    "ClaimSettings": "spellward.ownership.claim",
     "DataError": "spellward.errors",
     "EditorError": "spellward.errors",
+    "FitSettings": "spellward.models",
     "Key": "spellward.keys",
     "KeyRefusedError": "spellward.errors",
     "MissingExtraError": "spellward.errors",

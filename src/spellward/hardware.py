@@ -9,9 +9,27 @@ import sys
 
 import torch
 
+from spellward.errors import ModelError
+
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 """Options of `mallopt` (malloc.h of the GNU C library)."""
 _MOST, _AHEAD = 2**31 - 1, 2**26
+
+
+def find_device(name: str) -> torch.device:
+    """A device by its name; "auto" is the GPU if there is one, and else the processor.
+
+    Raises:
+        ModelError: If this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a build without CUDA asserts
+        raise ModelError(f"There is no device {name!r} here. Take auto, cpu, or cuda with a GPU.") from error
+    return device
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -27,7 +27,7 @@ def locked(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     figures = {"with_the_key", "without_it", "guessing", "best_wrong_key"}
-    assert set(shown) == {"locked", "key", "report", *figures}
+    assert set(shown) == {"locked", "key", "report", "measure", *figures}
     assert all(0 <= shown[name] <= 1 for name in figures)
     assert "--epochs 1 is little" in result.stderr and "Training" not in result.stderr
     return base / "model"
@@ -49,7 +49,8 @@ def test_predict_prints_json_csv_and_text(locked: Path, photos: Path) -> None:
     lines = runner.invoke(app, [*words, "--format", "csv"]).stdout.strip().splitlines()
     assert lines[0] == "file,class_1,probability_1"
     assert len(lines) == 25
-    assert "%" in runner.invoke(app, words).stdout
+    assert "%" in runner.invoke(app, [*words, "--device", "cpu"]).stdout
+    assert "no device 'gpu'" in str(runner.invoke(app, [*words, "--device", "gpu"]).exception)
 
 
 def test_score_prints_every_figure(locked: Path, photos: Path) -> None:
@@ -58,6 +59,7 @@ def test_score_prints_every_figure(locked: Path, photos: Path) -> None:
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
     assert {"vanilla", "up", "lp", "argmin", "leak", "wrong_best", "wrong_mean", "report"} <= set(figures)
+    assert figures["measure"] == "accuracy" and figures["test_images"] == 15
     assert figures["vanilla"] is None
     assert Path(figures["report"]).is_file()
 

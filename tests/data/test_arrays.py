@@ -97,3 +97,9 @@ def test_pictures_of_a_data_set_are_turned_upright_as_their_files_are(tmp_path: 
     from_folder, from_pairs = load_splits(tmp_path).train, load_splits(ImageFolder(str(tmp_path))).train
     first, second = (prepare(one, 16).images for one in (from_folder, from_pairs))
     assert sorted(one.numpy().tobytes() for one in first) == sorted(one.numpy().tobytes() for one in second)
+
+
+def test_splits_without_names_have_the_classes_of_all(tmp_path: Path) -> None:
+    train, few = Subset(Pictures(), range(40)), Subset(Pictures(), range(40, 60, 2))  # the second has class 0 alone
+    splits = load_splits({"train": train, "test": few})
+    assert splits.classes == ("0", "1") and set(splits.test["label"]) == {0}

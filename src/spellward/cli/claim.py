@@ -20,8 +20,9 @@ _POOR, _BETTER = 0.6, 0.1
 @app.command(
     "claim",
     epilog=examples(
-        "spellward claim victim/ photos/ -o claim/",
-        "spellward claim victim/ photos/ -o claim/ --references 12",
+        "spellward claim victim/ photos/ --base timm/resnet50.a1_in1k -o claim/   # what it was fine-tuned from",
+        "spellward claim victim/ photos/ --base timm/resnet50?random -o claim/   # if it was trained from nothing",
+        "spellward claim victim/ photos/ -o claim/ --references 12   # fine-tuned from the bundled model",
         "spellward claim locked/ photos/ --key locked.key -o claim/   # what a locked model does with its key",
     ),
 )
@@ -73,6 +74,7 @@ def claim_command(
     quiet: QuietOption = False,
 ) -> None:
     """Claim a model: train references, choose probes, and sign what a verdict will rest on."""
+    options.refuse_existing(output)
     from spellward.locking.folder import LOCK_FILE
     from spellward.models import FitSettings
     from spellward.ownership.claim import ClaimSettings, create_claim
@@ -115,16 +117,14 @@ def claim_command(
         as_json,
     )
     if made.references_accuracy < _POOR * made.victim_accuracy:
-        options.hint(
+        options.warn(
             f"The references tell only {made.references_accuracy:.0%} of images that they have not learnt, where your "
-            f"model tells {made.victim_accuracy:.0%}, so the claim will find little. Train them longer (--epochs).",
-            quiet,
+            f"model tells {made.victim_accuracy:.0%}, so the claim will find little. Train them longer (--epochs)."
         )
     if made.references_accuracy > made.victim_accuracy + _BETTER:
-        options.hint(
+        options.warn(
             f"The references tell {made.references_accuracy:.0%} of images that they have not learnt, and your model "
-            f"{made.victim_accuracy:.0%}. Is it asked as it was trained, and are these its images?",
-            quiet,
+            f"{made.victim_accuracy:.0%}. Is it asked as it was trained, and are these its images?"
         )
     if claim.weights is None:
         options.hint(

@@ -16,7 +16,7 @@ app = typer.Typer()
 DataArgument = Annotated[
     str,
     typer.Argument(
-        help="Class folders, images/ with masks/, COCO, saved dataset, Parquet, Hub id, sample:fashion, sample:scenes.",
+        help="Class folders, images/ with masks/, COCO, saved dataset, Parquet, Hub id, sample:fashion|clipart|scenes.",
         show_default=False,
     ),
 ]
@@ -101,7 +101,7 @@ def lock_command(
             "--epochs",
             min=1,
             help="Passes over the images. If not given, 8 to 45, by their number; hardened takes 1.75 times as many, "
-            "decoy for masks twice as many.",
+            "decoy for masks twice, under objects and for instances three times as many.",
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,
@@ -125,6 +125,7 @@ def lock_command(
     quiet: QuietOption = False,
 ) -> None:
     """Lock a model: fine-tune it so that it works only on images edited with the spell."""
+    options.refuse_existing(output, ": a lost key cannot be made again")
     from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
     from spellward.keys import Key
     from spellward.locking.lock import lock
@@ -173,6 +174,7 @@ def lock_command(
             "locked": str(result.folder),
             "key": str(result.key_path),
             "report": str(page),
+            "measure": score.measure,
             "with_the_key": score.up.value if as_json else f"{score.up.value:.1%}",
             "without_it": score.lp.value if as_json else f"{score.lp.value:.1%}",
             "guessing": score.chance if as_json else f"{score.chance:.1%}",
@@ -181,7 +183,7 @@ def lock_command(
         as_json,
     )
     if (weak := weakness(score)) is not None:
-        options.hint(weak, quiet)
+        options.warn(weak)
     if epochs is not None and (few := too_few_epochs(epochs, result.usual_epochs)) is not None:
         options.hint(few, quiet)
     options.hint(

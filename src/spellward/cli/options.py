@@ -6,6 +6,7 @@ from the environment, or is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from spellward.errors import ArtifactError
 
 if TYPE_CHECKING:
     from spellward.keys import Key
@@ -43,7 +46,7 @@ PassphraseFileOption = Annotated[
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything that is drawn at random.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr; warnings stay.")]
 ProtectOption = Annotated[
     bool, typer.Option("--protect", help=f"Encrypt the key; passphrase from {PASSPHRASE_VARIABLE} or asked for.")
 ]
@@ -90,6 +93,24 @@ def print_record(record: dict[str, Any], as_json: bool) -> None:
         if value is not None:
             text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
             typer.echo(f"{name.replace('_', ' '):<{width}}  {text}")
+
+
+def warn(text: str) -> None:
+    """Says on stderr what is wrong with a result, also where hints are not wanted."""
+    typer.echo(f"Warning: {text}", err=True)
+
+
+def refuse_existing(output: Path, why: str = "") -> None:
+    """Refuses a place that is taken before anything is imported, read or made that takes long.
+
+    Raises:
+        ArtifactError: Naming it.
+    """
+    taken = False
+    with contextlib.suppress(OSError):  # a name that is too long, say, is refused where the folder is made
+        taken = bool(output.name) and output.exists()
+    if taken:
+        raise ArtifactError(f"{output} exists. Name another output, or move it{why}.")
 
 
 def hint(text: str, quiet: bool = False) -> None:

@@ -50,6 +50,7 @@ def predict_command(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for masks and overlays, if the model gives masks.")
     ] = Path("predicted-masks"),
+    device: Annotated[str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda, cuda:1.")] = "auto",
     as_json: options.JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -62,7 +63,7 @@ def predict_command(
     files = [path for path in image_files(images) if not is_own_picture(path, output)]
     if not files:
         raise DataError(f"All images are in {output}, where earlier masks and overlays are. Name others, or --output.")
-    unlocked = unlock(locked, options.load_key(key) if key else None)
+    unlocked = unlock(locked, options.load_key(key) if key else None, device=device)
     masks = unlocked.model.task != "classification"
     figure = {"segmentation": "share", "instances": "score"}.get(unlocked.model.task, "probability")
     top = len(unlocked.model.classes) - 1 if masks else min(top, len(unlocked.model.classes))

@@ -53,8 +53,13 @@ def score_command(
             report=report,
         )
     figures = score.summary()
+    about = {"measure": score.measure, "test_images": score.up.count}
     if as_json:
-        options.print_record({**figures, "report": str(page)}, True)
+        options.print_record({**figures, **about, "report": str(page)}, True)
         return
     shown = {name: f"{value:.1%}" for name, value in figures.items() if value is not None}
-    options.print_record({**shown, "report": str(page)}, False)
+    for name in ("vanilla", "up", "lp", "argmin", "leak"):
+        one = getattr(score, name)
+        if one is not None:
+            shown[name] += f" ({one.low:.1%} to {one.high:.1%})"
+    options.print_record({**shown, **about, "report": str(page)}, False)

@@ -71,13 +71,22 @@ def from_pairs(source: Any) -> Dataset:
         labels.append(_number(pair[1], kind))
     if not labels or min(labels) < 0:
         raise DataError(f"{kind} has no images or negative labels. Give at least one image and labels from 0.")
-    whole = source
-    while not hasattr(whole, "classes") and hasattr(whole, "dataset"):
-        whole = whole.dataset  # of a `Subset`
-    names = [str(name) for name in getattr(whole, "classes", None) or range(max(labels) + 1)]
+    names = [str(name) for name in _named(source) or range(max(labels) + 1)]
     if max(labels) >= len(names):
         raise DataError(f"{kind} names {len(names)} classes, and has an image of class {max(labels)}.")
     return _table(pictures, labels, names)
+
+
+def names_classes(source: Any) -> bool:
+    """Whether a data set of PyTorch says what its classes are called."""
+    return bool(_named(source))
+
+
+def _named(source: Any) -> Any:
+    whole = source
+    while not hasattr(whole, "classes") and hasattr(whole, "dataset"):
+        whole = whole.dataset  # of a `Subset`
+    return getattr(whole, "classes", None)
 
 
 def _table(pictures: list[bytes], labels: list[int], names: list[str]) -> Dataset:

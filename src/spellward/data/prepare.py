@@ -31,6 +31,7 @@ from spellward.errors import DataError
 ALGORITHM = f"squash-bicubic-1 pillow-{PIL.__version__}"
 MASK_ALGORITHM = f"squash-nearest-1 pillow-{PIL.__version__}"
 MAX_SIZE = 4096
+_SEVERAL = {"image": "images", MASKS: "masks", INSTANCES: "instances"}
 
 
 def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, progress: bool = True) -> ImageTable:
@@ -61,7 +62,7 @@ def prepare(dataset: Dataset, size: int, cache_dir: str | Path | None = None, pr
 
     def stored(column: str, algorithm: str, decode: Callable[[Encoded, int], np.ndarray]) -> tuple[ImageStore, str]:
         digest = _content_digest(dataset, column, [algorithm, size, len(dataset), classes], labels)
-        left = f"Preparing {column}s at {size} px"
+        left = f"Preparing {_SEVERAL[column]} at {size} px"
         store = _store(dataset, column, folder / f"{digest}.images", size, decode, left if progress else None)
         return store, _fingerprint(store, labels, classes)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import datasets
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 
-from spellward.data.arrays import Pairs, from_arrays, from_pairs
+from spellward.data.arrays import Pairs, from_arrays, from_pairs, names_classes
 from spellward.data.cleaning import clean
 from spellward.data.coco import find_coco, read_coco
 from spellward.data.columns import two_columns
@@ -107,7 +107,7 @@ def _read(source: Source) -> _Raw:
         return _Raw({"train": source}, "the Dataset")
     if isinstance(source, Mapping):
         parts = {name: part if isinstance(part, Dataset) else from_pairs(part) for name, part in source.items()}
-        return _Raw(parts, "the DatasetDict")
+        return _Raw(_numbered_alike(parts, source), "the DatasetDict")
     if isinstance(source, tuple):
         return _Raw({"train": from_arrays(*source)}, "the arrays")
     if not isinstance(source, (str, Path)):
@@ -130,6 +130,16 @@ def _read(source: Source) -> _Raw:
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return _Raw(_from_hub(source), source)
     raise DataError(f"There is nothing at {path}. Check the path, or give a Hub id or one of: {SAMPLE_SOURCES}.")
+
+
+def _numbered_alike(parts: dict[str, Dataset], source: Mapping[str, Dataset | Pairs]) -> dict[str, Dataset]:
+    """Parts with one list of classes where data sets of PyTorch name none: the highest number may be missing in one."""
+    unnamed = [name for name, part in source.items() if not isinstance(part, Dataset) and not names_classes(part)]
+    longest: list[str] = max((parts[name].features["label"].names for name in unnamed), key=len, default=[])
+    return {
+        name: part.cast_column("label", ClassLabel(names=longest)) if name in unnamed else part
+        for name, part in parts.items()
+    }
 
 
 def _from_folder(path: Path) -> _Raw:

@@ -41,6 +41,8 @@ def _object_behind(source: str) -> Editor:
     return ObjectEditor(SegmenterForeground(model))
 
 
+_LONGEST = 1000
+"""Letters in what an editor is loaded from; longer than any path that exists."""
 EDITORS: dict[str, Callable[[], Editor]] = {
     "mini": _mini,
     "object": _object,
@@ -65,8 +67,10 @@ def load_editor(spec: str | Path) -> Editor:
         return EDITORS[spec]()
     image_to_image = spec.startswith(IMG2IMG)
     source = spec.removeprefix(IMG2IMG).removeprefix(INPAINT).removeprefix(KEEP)
-    if not source.strip():
-        raise EditorError(f"{spec!r} names no editor. Use {', '.join(EDITORS)}, a pipeline's folder or its Hub id.")
+    if not source.strip() or len(source) > _LONGEST:
+        raise EditorError(
+            f"{spec[:80]!r} names no editor. Use {', '.join(EDITORS)}, a pipeline's folder or its Hub id."
+        )
     if spec.startswith(KEEP):
         return _object_behind(source)
     if spec.startswith(INPAINT):

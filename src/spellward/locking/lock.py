@@ -111,6 +111,7 @@ def lock(
         if report_folder(output).exists():
             private_folder(report_folder(output))  # or else it could not be written to when all is done
         settings = settings or FitSettings()
+        editor = editor or load_editor(key.editor)  # before the images, which may be many
         splits = (
             data
             if isinstance(data, Splits)
@@ -118,7 +119,6 @@ def lock(
         )
         vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
         settings = replace(settings, learning_rate=settings.rate_for(vision.network))
-        editor = editor or load_editor(key.editor)
         key = complete_key(key, editor, vision)
         key.save(work / PENDING, passphrase, overwrite=True)
         resolution = key.resolution or editor.resolution
@@ -156,7 +156,7 @@ def lock(
             settings,
             work / f"fit-{run}",
             validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
-            report=None if report is None else lambda done, total: report("Training", done, total),
+            report=None if report is None else lambda done, total: report("Training (steps)", done, total),
         )
         # Before the lock is there: without it, a score of the lock could take images for tests that it has learnt.
         TrainingRecord(

@@ -15,6 +15,7 @@ from spellward.data import ImageTable
 from spellward.editors import load_editor
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import KeyRefusedError, ModelError
+from spellward.hardware import find_device
 from spellward.keys import Key, key_from
 from spellward.locking.folder import read_lock
 from spellward.locking.pictures import Images, pixels_of
@@ -58,12 +59,17 @@ def editor_for(key: Key, editor: Editor | None = None) -> Editor:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities float32 [N, K], the classes, and the seconds spent on editing and on the model."""
+    """Class probabilities float32 [N, K], the names of the K classes, and the seconds for editing and for the model."""
 
     probabilities: np.ndarray
     classes: tuple[str, ...]
     edit_seconds: float
     model_seconds: float
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The likeliest class of each image."""
+        return tuple(self.classes[index] for index in self.probabilities.argmax(axis=1))
 
     def top(self, count: int) -> Iterator[list[tuple[str, float]]]:
         """Yields for each image its `count` likeliest classes with their probabilities."""
@@ -166,6 +172,7 @@ def unlock(
     *,
     editor: Editor | None = None,
     module: nn.Module | None = None,
+    device: str | None = None,
 ) -> UnlockedModel:
     """Puts a key in front of a locked model.
 
@@ -174,10 +181,12 @@ def unlock(
         key: The key, or the path of a key file without a passphrase; `None` gives the model as a stranger sees it.
         editor: An editor that is loaded already.
         module: For a folder that was locked from a module in memory: one like it, which is copied and filled.
+        device: Where the model computes: "cuda", say, or "auto", which takes the GPU if there is one. `None` leaves a
+            model where it is, and that of a folder on the CPU.
 
     Raises:
         KeyRefusedError: If there is no such key, it belongs to another model, or its editor differs.
-        ModelError: If the folder was locked from a module and none is given.
+        ModelError: If the folder was locked from a module and none is given, or there is no such device.
         ArtifactError: If the folder is no locked model, or was altered since it was locked.
     """
     key = None if key is None else key_from(key)
@@ -191,4 +200,6 @@ def unlock(
             )
         record.verify(folder, key)
         model = load_checkpoint(folder, module=module)
+    if device is not None:
+        model.network.to(find_device(device))
     return UnlockedModel(model, key, editor_for(key, editor) if key is not None else None)

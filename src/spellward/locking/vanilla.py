@@ -36,7 +36,7 @@ def ordinary_fine_tune(
         PlainExamples(train),
         settings,
         folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
-        report=None if report is None else lambda done, total: report("Vanilla fine-tune", done, total),
+        report=None if report is None else lambda done, total: report("Vanilla fine-tune (steps)", done, total),
     )
     return model
 

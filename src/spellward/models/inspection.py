@@ -68,7 +68,11 @@ def check_config(place: str | Path, config: dict[str, Any]) -> None:
     Raises:
         ArtifactError, ModelError: For one that does.
     """
-    if any(name in config for name in _TIMM_FIELDS):
+    described = config.get("pretrained_cfg")
+    shape = described.get("input_size", [3, 1, 1]) if isinstance(described, dict) else None
+    if described is not None and not _is_shape(shape):
+        raise ArtifactError(f"{place} has a pretrained_cfg that makes no sense. Get the folder again.")
+    if not config.get("model_type") and any(name in config for name in _TIMM_FIELDS):
         _check_timm(place, config)
     for part in _parts(config):
         _check_backbone(place, part)
@@ -175,11 +179,6 @@ def _check_timm(path: str | Path, config: dict[str, Any]) -> None:
     architecture, arguments = config.get("architecture", config.get("backbone")), config.get("model_args")
     if not isinstance(architecture, str) or architecture.split(".")[0] not in timm.list_models():
         raise ModelError(f"{path} names an architecture that this timm does not have: {str(architecture)[:80]!r}.")
-    described = config.get("pretrained_cfg")
-    if described is not None and not (
-        isinstance(described, dict) and _is_shape(described.get("input_size", [3, 1, 1]))
-    ):
-        raise ArtifactError(f"{path} has a pretrained_cfg that makes no sense. Get the folder again.")
     if arguments is None:
         return
     if not isinstance(arguments, dict) or any(str(name).startswith(_FORBIDDEN_ARGUMENTS) for name in arguments):

@@ -132,6 +132,11 @@ def load_pretrained(source: str, classes: tuple[str, ...] | None, random: bool, 
             raise ArtifactError(f"The weights in {source} are truncated or foreign. Get them again.") from error
         except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, ImportError) as error:
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+            if isinstance(error, OSError) and "connect" in reason:
+                raise ModelError(
+                    f"{source} is no folder, and the Hub cannot be reached. Check the name and the network, or give a "
+                    "checkpoint folder."
+                ) from error
             what = "an image classifier" if kind is AutoModelForImageClassification else "a segmentation network"
             raise ModelError(f"{source} is not {what} that can be loaded here: {reason}") from error
         try:

@@ -125,8 +125,8 @@ def gather(
         raise ModelError(
             f"The model started from none of the bases ({', '.join(map(public_name, dict.fromkeys(settings.bases)))}), "
             "so innocent models that go on from its own would look stolen. Name the public model that it was "
-            "fine-tuned from with --base, or, if it was trained from nothing, its architecture with random weights "
-            "(timm/NAME?random, or FOLDER?random for that of any checkpoint)."
+            "fine-tuned from with --base (in Python `ClaimSettings(bases=...)`), or, if it was trained from nothing, "
+            "its architecture with random weights (timm/NAME?random, or FOLDER?random for that of any checkpoint)."
         )
     reserved = reserved_rows(private, settings.probes, settings.seed)
     rest = private.subset(np.setdiff1d(np.arange(len(private)), reserved))
