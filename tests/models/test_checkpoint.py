@@ -294,3 +294,13 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert str(tmp_path) in done.stdout, done.stderr
+
+
+def test_notes_in_the_config_of_a_base_are_not_passed_on(tmp_path: Path) -> None:
+    base = vit_folder(tmp_path / "base")
+    edit_json(base / "config.json", finetuned_from="/home/alice/secret-project", notes={"by": "alice"})
+    model = load_checkpoint(base)
+    save_checkpoint(model, tmp_path / "saved")
+    assert "alice" not in (tmp_path / "saved" / "config.json").read_text()
+    again = load_checkpoint(tmp_path / "saved")
+    assert np.array_equal(again.logits(pictures(4)), model.logits(pictures(4)))

@@ -84,15 +84,20 @@ def refuse_beside_key(context: typer.Context, *names: str) -> None:
 
 
 def print_record(record: dict[str, Any], as_json: bool) -> None:
-    """Prints a flat record on stdout: one JSON object, or a line for each field that is not `None`."""
+    """Prints a flat record on stdout: one JSON object, or a line for each field that is not `None`, rounded."""
     if as_json:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
         return
     width = max(map(len, record), default=0)
     for name, value in record.items():
         if value is not None:
-            text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-            typer.echo(f"{name.replace('_', ' '):<{width}}  {text}")
+            typer.echo(f"{name.replace('_', ' '):<{width}}  {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def warn(text: str) -> None:

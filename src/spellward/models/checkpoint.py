@@ -17,12 +17,13 @@ from torch import nn
 from spellward.artifacts import storage_errors
 from spellward.errors import ArtifactError, ModelError, StorageError
 from spellward.models import mask_rcnn
-from spellward.models.inspection import OWN_FILE, OWN_FORMAT, WEIGHTS_FILE, check_folder, read_own_record
+from spellward.models.inspection import OWN_FILE, OWN_FORMAT, WEIGHTS_FILE, check_folder, read_json, read_own_record
 from spellward.models.pretrained import load_pretrained, no_hub_noise
 from spellward.models.processing import processor_for, timm_settings
 from spellward.models.vision import CLASSIFICATION, VisionModel
 from spellward.plain_json import write_json
 
+_OWN_FIELDS = {"architectures", "dtype", "model_type", "pretrained_cfg", "spellward_task", "transformers_version"}
 _DISK_FULL = ("No space", "quota", "File too large", "os error 27", "os error 28", "os error 122", "iostream error")
 
 
@@ -46,6 +47,7 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
                 network.save_pretrained(folder)
                 if config.model_type != "timm_wrapper":  # that one keeps its processing in config.json
                     processor_for(model).save_pretrained(folder)
+            _forget_notes(folder / "config.json", config)
             _readable(folder)
             return
         save_tensors(model.network, str(folder / WEIGHTS_FILE))
@@ -61,6 +63,15 @@ def save_checkpoint(model: VisionModel, folder: Path) -> None:
         if model.task != CLASSIFICATION:
             record["task"] = model.task
         write_json(folder / OWN_FILE, record)
+
+
+def _forget_notes(path: Path, config: Any) -> None:
+    """Takes out of a written config what its class has no field for: notes on the base, such as where it lay."""
+    try:
+        fields = set(type(config)().to_dict())
+    except (TypeError, ValueError):  # a class that is nothing without its parts
+        return
+    write_json(path, {name: value for name, value in read_json(path).items() if name in fields | _OWN_FIELDS})
 
 
 def _readable(folder: Path) -> None:
