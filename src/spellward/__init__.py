@@ -1,6 +1,6 @@
 """Spellward: lock a vision model behind a secret spell.
 
-The stages, in the order in which imports go:
+The main stages, in the order in which imports go:
 
     errors       the kinds of error that a user can mend
     keys         `Key`: everything that unlocking needs, in one private file

@@ -30,7 +30,9 @@ def attack_command(
     ] = None,
     budget: Annotated[
         list[float] | None,
-        typer.Option("--budget", help="Share of the training images the thief has labels for. 0.01, 0.05 and 0.1."),
+        typer.Option(
+            "--budget", help="Share of the training images the thief has labels for. If not given, 0.01, 0.05 and 0.1."
+        ),
     ] = None,
     effort: Annotated[str, typer.Option("--effort", help="How long the thief searches: quick, default, full.")] = (
         "default"

@@ -40,7 +40,8 @@ def claim_command(
             "--peers",
             min=0,
             help="Independent models of all images, trained beside the references where these learn from fewer than "
-            "2,000, or where your model is locked: they show what knowing as much has in common with it.",
+            "2,000 or come short of your model, with --private-images, or where your model is locked: they show what "
+            "knowing as much has in common with it.",
         ),
     ] = 4,
     probes: Annotated[int, typer.Option("--probes", min=10, help="Images to ask a suspect about.")] = 150,

@@ -27,7 +27,7 @@ def edit_command(
     spell: Annotated[str | None, typer.Option("--spell", envvar=options.SPELL_VARIABLE, help="Prompt.")] = None,
     key: Annotated[Path | None, typer.Option("--key", "-k", help="Edit as this key does, instead of --spell.")] = None,
     editor: Annotated[
-        str, typer.Option("--editor", help="mini, instruct-pix2pix, img2img:ID, or a pipeline.")
+        str, typer.Option("--editor", help="mini, object, instruct-pix2pix, img2img:ID, or a pipeline.")
     ] = "mini",
     size: Annotated[
         int | None, typer.Option("--size", min=16, max=2048, help="Side of the square image that is edited.")
