@@ -90,7 +90,7 @@ def test_a_killed_lock_leaves_its_secrets_in_the_pending_key_alone(
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
     def stop(what: str, done: int, total: int) -> None:
-        if what == "Training" and done == 2:
+        if what == "Training (steps)" and done == 2:
             raise KeyboardInterrupt
 
     key = Key(PROMPT, salt=SALT, seed=SEED)
@@ -127,7 +127,7 @@ def test_of_two_locks_with_one_output_the_second_finds_the_first(
     other = threading.Thread(target=lock_too)
 
     def begin(what: str, done: int, total: int) -> None:
-        if what == "Training" and not other.ident:
+        if what == "Training (steps)" and not other.ident:
             other.start()
 
     splits, settings = tiny_splits(20, 20), FitSettings(epochs=2, batch_size=20)

@@ -138,7 +138,7 @@ def small_lock(output: Path, stop_at: int | None = None, **changes: Any) -> Lock
     """Two optimiser steps in each of three epochs."""
 
     def report(what: str, done: int, total: int) -> None:
-        if what == "Training" and done == stop_at:
+        if what == "Training (steps)" and done == stop_at:
             raise Stop
 
     recipe = replace(RECIPES["decoy"], variants=1, fewest_edits=0)  # eight edits of each image take most of the time

@@ -73,7 +73,7 @@ def test_from_a_folder_on_disk_to_json(tiny_lock: LockResult, monkeypatch: pytes
     for name in NAMES:
         assert 0 <= summary[name] <= 1, name
     assert summary["wrong_mean"] <= summary["wrong_best"]
-    for stage in ("Vanilla fine-tune", "Scoring"):
+    for stage in ("Vanilla fine-tune (steps)", "Scoring"):
         steps = [(done, total) for name, done, total in told if name == stage]
         assert steps and steps[-1][0] == steps[-1][1]
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)
