@@ -23,7 +23,6 @@ def test_the_demo_tells_of_both_locks_to_the_end(tmp_path: Path, monkeypatch: py
         "100",
         "--epochs",
         "1",
-        "--no-masks",
         "--no-claim",
         "--json",
     ]

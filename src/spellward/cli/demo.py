@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ app = typer.Typer()
 
 SPELL = "with oil pastel"
 _WRONG = "with watercolor"
-_IMAGES, _EPOCHS, _BATCH = 1000, 8, 32
+_IMAGES, _EPOCHS, _BATCH, _SHOWN = 1000, 8, 32, 100
 
 
 @app.command("demo", epilog=examples("spellward demo", "spellward demo -o my-demo/"))
@@ -74,19 +75,24 @@ def demo_command(
         ("chance", "guessing"),
     ):
         say(f"   {100 * (figures[name] or 0.0):5.1f} %  {text}")
-    say("3. One test image:")
+    say(f"3. A test image, and how many of {_SHOWN} are told:")
     test = prepare(result.splits.test, result.key.resolution or 64)
-    clean, label = test.images[:1], test.classes[int(test.labels[0])]
+    clean, truth = test.images[:_SHOWN], [test.classes[int(label)] for label in test.labels[:_SHOWN]]
+    label = truth[0]
     attempts = (
         ("without a key", None),
-        (f'with a wrong key ("{_WRONG}")', result.key.with_(prompt=_WRONG)),
+        (
+            f'with a wrong key ("{_WRONG}", a salt of its own)',
+            result.key.with_(prompt=_WRONG, salt=secrets.token_bytes(16)),
+        ),
         ("with the key", result.key),
     )
     answers = {}
     for name, key in attempts:
-        best = next(unlock(locked, key, editor=result.editor if key else None).predict(clean).top(1))[0]
-        answers[name] = best[0]
-        say(f"   {name}: {best[0]} ({best[1]:.0%}); it is: {label}")
+        seen = unlock(locked, key, editor=result.editor if key else None).predict(clean)
+        answers[name], likely = next(seen.top(1))[0]
+        told = sum(one == other for one, other in zip(seen.labels, truth, strict=True))
+        say(f"   {name}: {answers[name]} ({likely:.0%}), {told} of {len(truth)} right; it is: {label}")
     say(f"   Report: {page}")
     if masks:
         with stages(quiet or as_json) as report:
