@@ -177,6 +177,7 @@ def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path, monkeypatc
         cache_root()
     assert project.stat().st_mode == mode and (project / "train.py").exists()
     (tmp_path / "earlier" / "runs").mkdir(parents=True)  # of a version that left no tag
+    (tmp_path / "earlier" / ".CACHEDIR.TAG.x").write_text("")  # which another process is writing
     monkeypatch.setenv("SPELLWARD_CACHE", str(tmp_path / "earlier"))
     assert (cache_root() / "CACHEDIR.TAG").is_file()
     (tmp_path / "earlier" / "note.txt").write_text("")

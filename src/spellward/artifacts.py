@@ -193,8 +193,9 @@ def cache_root() -> Path:
         folder = Path(named)
         with write_errors(folder):
             if folder.is_dir() and not (folder / _CACHE_TAG).exists():
-                strange = sorted({path.name for path in folder.iterdir()} - _CACHE_FOLDERS)
-                if strange:
+                found = {path.name for path in folder.iterdir()} - _CACHE_FOLDERS
+                # A hidden one may be the tag that another process is just writing.
+                if strange := sorted(name for name in found if not name.startswith(".")):
                     raise StorageError(f"{folder} holds other things, such as {strange[0]}. Name an empty folder.")
             private_folder(folder)
             if not (folder / _CACHE_TAG).exists():

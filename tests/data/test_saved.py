@@ -69,10 +69,11 @@ def test_a_saved_table_cannot_name_files_of_another(tmp_path: Path) -> None:
         load_splits(tmp_path / "gift")
 
 
-def test_splits_cannot_be_folders_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../private/train", "..", "/tmp"])
+def test_splits_cannot_be_folders_elsewhere(name: str, tmp_path: Path) -> None:
     DatasetDict(train=table()).save_to_disk(str(tmp_path / "private"))
     (tmp_path / "gift").mkdir()
-    (tmp_path / "gift" / "dataset_dict.json").write_text(json.dumps({"splits": ["../private/train"]}))
+    (tmp_path / "gift" / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
     with pytest.raises(DataError, match="outside of its folder"):
         load_splits(tmp_path / "gift")
 

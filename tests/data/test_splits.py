@@ -112,5 +112,5 @@ def test_notes_sum_up_what_the_owner_should_hear() -> None:
     many = DataReport(("a is the same image as b: left out.",), strays, ("odd",) * 7)
     *odd, more, copies, unread = many.notes()
     assert odd == ["odd"] * 5 and more.startswith("There are 2 more")
-    assert "1 images are copies" in copies and "a is the same image as b" in copies
-    assert unread.startswith("1 of what was found") and "x/c.heic: not an image" in unread
+    assert "copies of other images: 1" in copies and "a is the same image as b" in copies
+    assert "not read: 1" in unread and "x/c.heic: not an image" in unread

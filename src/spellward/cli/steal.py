@@ -38,17 +38,16 @@ def steal_command(
     quiet: QuietOption = False,
 ) -> None:
     """Steal a model with the images of a data source, and say how good the copy is."""
+    options.refuse_existing(output)
     from spellward.attacks.stealing.means import Means
     from spellward.attacks.stealing.table import STEALING
     from spellward.data import load_splits, prepare
-    from spellward.errors import ArtifactError, ModelError
+    from spellward.errors import ModelError
     from spellward.models import FitSettings, logits_of, save_checkpoint
     from spellward.ownership.suspects import open_model
 
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
-    if output.exists():
-        raise ArtifactError(f"{output} exists. Name another folder.")
     splits = load_splits(data, seed=seed)
     model = open_model(victim, splits.classes)
     if model.classes != splits.classes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, Image
 
-from spellward.errors import DataError
+from spellward.artifacts import safe_join
+from spellward.errors import ArtifactError, DataError
 from spellward.plain_json import parse_json
 
 STATE_FILE, SPLITS_FILE = "state.json", "dataset_dict.json"
@@ -32,17 +33,12 @@ def read_saved(folder: Path) -> dict[str, Dataset]:
         DataError: If it is damaged, or names files outside of its folder.
     """
     try:
-        splits = _listed(folder / SPLITS_FILE, "splits")
-        for place in [folder / name for name in splits] or [folder]:
+        for place in [safe_join(folder, name) for name in _listed(folder / SPLITS_FILE, "splits")] or [folder]:
             for entry in _listed(place / STATE_FILE, "_data_files"):
-                name = entry["filename"]
-                if PurePath(name).name != name or not (place / name).resolve().is_relative_to(folder.resolve()):
-                    raise DataError(f"{place / STATE_FILE} names files outside of its folder. Do not use it.")
-        if any(PurePath(name).name != name for name in splits):
-            raise DataError(f"{folder / SPLITS_FILE} names splits outside of its folder. Do not use it.")
+                safe_join(place, entry["filename"])
         loaded = datasets.load_from_disk(str(folder))
-    except DataError:
-        raise
+    except ArtifactError as error:
+        raise DataError(f"The saved data set {folder} names files outside of its folder. Do not use it.") from error
     except Exception as error:  # Arrow and JSON readers raise many kinds on damaged files
         raise DataError(f"The saved data set {folder} cannot be read ({error}). Save it again.") from error
     return contained({"train": loaded} if isinstance(loaded, Dataset) else dict(loaded), folder)

@@ -44,10 +44,10 @@ class DataReport:
         if len(self.warnings) > _TOLD:
             yield f"There are {len(self.warnings) - _TOLD} more such warnings, in `load_splits(...).report`."
         if self.duplicates:
-            yield f"{len(self.duplicates)} images are copies of others and were left out, such as: {self.duplicates[0]}"
+            yield f"Left out as copies of other images: {len(self.duplicates)}. The first: {self.duplicates[0]}"
         strays = [note for note in self.ignored if not PurePath(note.partition(":")[0]).name.startswith(".")]
         if strays:
-            yield f"{len(strays)} of what was found beside the images was not read, such as {strays[0]}."
+            yield f"Found beside the images and not read: {len(strays)}. The first: {strays[0]}."
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ class EpochSampler(Sampler[int]):
     has no statistics.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
-        self.drawn = count - 1 if count > batch_size and count % batch_size == 1 else count
+    def __init__(self, count: int, settings: FitSettings) -> None:
+        self.count, self.seed, self.epoch = count, settings.seed, 0
+        self.drawn = min(count, settings.steps_in_epoch(count) * settings.batch_size)
 
     def __len__(self) -> int:
         return self.drawn
@@ -71,7 +71,7 @@ class FitTrainer(Trainer):
         callback: TrainerCallback,
     ) -> None:
         self._vision, self._settings, self._objective, self._after_backward = model, settings, objective, after_backward
-        self.sampler = EpochSampler(len(examples), settings.batch_size, settings.seed)
+        self.sampler = EpochSampler(len(examples), settings)
         self.rows = 0
         self.frozen_norms = False
         self._norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
