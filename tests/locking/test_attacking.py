@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from spellward.attacks.unlocking.table import ATTACKS
 from spellward.data import ImageTable
@@ -16,6 +17,7 @@ from spellward.keys import Key
 from spellward.locking import attacking
 from spellward.locking.attacking import attack
 from spellward.locking.lock import LockResult
+from spellward.locking.public_base import public_base
 from spellward.models import VisionModel
 
 
@@ -57,3 +59,24 @@ def test_an_attack_that_a_network_cannot_take_does_not_end_the_others(
     )
     assert [row.name for row in found.rows] == ["no-key"]
     assert "IndexError: too many indices" in found.skipped["remap"]
+
+
+def test_attacks_and_the_public_base_run_where_the_machine_is_fastest(
+    tiny_lock: LockResult, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    moved: list[torch.device] = []
+
+    def find(name: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cpu")
+
+    def base(*args: object) -> VisionModel:
+        made = public_base(*args)  # type: ignore[arg-type]
+        monkeypatch.setattr(made.network, "to", moved.append)
+        return made
+
+    monkeypatch.setattr("spellward.locking.unlock.find_device", find)
+    monkeypatch.setattr(attacking, "public_base", base)
+    attack(tiny_lock.folder, tiny_lock.splits, tiny_lock.key, budgets=[0.2], only=["no-key"], effort="quick")
+    assert asked == ["auto"] and moved == [torch.device("cpu")]

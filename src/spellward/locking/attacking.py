@@ -81,7 +81,7 @@ def attack(
     """
     names = check_search(only, effort, budgets)
     locked, key = Path(locked), key_from(key)
-    unlocked = unlock(locked, key, editor=editor, module=module)
+    unlocked = unlock(locked, key, editor=editor, module=module, device="auto")
     editor = editor_for(key, editor or unlocked.editor)
     record = TrainingRecord.load(locked)
     splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
@@ -90,6 +90,7 @@ def attack(
     train, test = (prepare(split, unlocked.resolution) for split in (splits.train, splits.test))
     warn_of_other_images(record, train)
     public = public_base(record, model, base, seed)
+    public.network.to(model.device)
     rng = np.random.default_rng([seed, 0x7E57])
     some = test.subset(np.sort(rng.permutation(len(test))[:images]))
     guesses = wrong_key_guesses(key, editor, seed, other_editors)

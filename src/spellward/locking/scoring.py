@@ -54,7 +54,7 @@ def score(
     key = key_from(key)
     record = TrainingRecord.load(Path(locked))
     fit_settings = fit_settings or (record.settings if record else FitSettings())
-    unlocked = unlock(locked, key, editor=editor, module=module)
+    unlocked = unlock(locked, key, editor=editor, module=module, device="auto")
     editor = editor_for(key, editor or unlocked.editor)
     instances = unlocked.model.task == INSTANCES
     splits = splits_as_locked(data, record, seed=fit_settings.seed, limit=limit, instances=instances)

@@ -53,7 +53,7 @@ def score_and_report(
     """
     record = TrainingRecord.load(locked)
     budget = record.settings if record else FitSettings(seed=seed)
-    unlocked = unlock(locked, key, editor=editor)
+    unlocked = unlock(locked, key, editor=editor, device="auto")
     splits = splits_as_locked(data, record, seed=seed, instances=unlocked.model.task == INSTANCES)
     if vanilla is True:
         vanilla = recorded_spec(record, unlocked.model)

@@ -13,7 +13,7 @@ from tests.models.families import FAMILIES, model_of
 
 from spellward.attacks.unlocking import pruning
 from spellward.attacks.unlocking.dictionary import DICTIONARY, dictionary
-from spellward.attacks.unlocking.key_inversion import AdaptedNetwork, InputAdapter
+from spellward.attacks.unlocking.key_inversion import AdaptedNetwork, InputAdapter, _adapted
 from spellward.attacks.unlocking.mixing import mixed
 from spellward.attacks.unlocking.probing import features, fit_probe, linear_probe
 from spellward.attacks.unlocking.prompt_inversion import Spell, refined
@@ -198,6 +198,11 @@ def test_the_surest_of_every_predicted_class() -> None:
     scores = np.array([[5.0, 0.0], [1.0, 0.0], [0.0, 9.0], [0.0, 2.0], [3.0, 0.0], [0.1, 0.0]])
     assert surest(scores, 0.5).tolist() == [0, 2, 4]
     assert surest(np.zeros((0, 2)), 0.5).tolist() == []
+
+
+def test_an_adapter_is_where_the_network_is(base: VisionModel) -> None:
+    away = replace(base, network=base.copy().network.to("meta"))
+    assert {value.device.type for value in _adapted(away, seed=0).network.state_dict().values()} == {"meta"}
 
 
 def test_an_adapter_begins_near_the_identity() -> None:

@@ -88,7 +88,8 @@ def _learn(model: VisionModel, thief: Thief, bold: bool, rate: float, images: Im
 def _adapted(model: VisionModel, seed: int, boldness: float = 1.0) -> VisionModel:
     """The model behind a fresh adapter; its own network is shared, since `tune` works on a copy."""
     torch.manual_seed(seed)
-    return replace(model, network=AdaptedNetwork(model.network, boldness).eval(), head=f"network.{model.head}")
+    adapted = AdaptedNetwork(model.network, boldness).to(model.device).eval()
+    return replace(model, network=adapted, head=f"network.{model.head}")
 
 
 def _is_adapters(name: str) -> bool:
