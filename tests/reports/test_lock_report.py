@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spellward.data import DataReport
 from spellward.locking.metrics import share
 from spellward.locking.score import Score, ScoreSettings, WrongKey
 from spellward.reports import LockReport, SamplePair, write_lock_report
@@ -53,6 +54,18 @@ def test_figures_are_json_too(tmp_path: Path) -> None:
     assert figures["summary"]["up"] == 0.88
     assert figures["summary"]["wrong_best"] == 0.12
     assert figures["score"]["wrong"][0]["accuracy"]["count"] == 100
+
+
+def test_the_owner_alone_reads_what_the_data_looked_like(tmp_path: Path) -> None:
+    odd = DataReport(duplicates=tuple(f"b/{n}.png is a/{n}.png" for n in range(25)), warnings=("<x> has one image.",))
+    page = write_lock_report(replace(report(), data=odd), tmp_path)
+    owner, public = page.read_text(), (tmp_path / "public.html").read_text()
+    assert "&lt;x&gt; has one image." in owner and "copies of other images: 25." in owner
+    assert "b/19.png" in owner and "b/20.png" not in owner and "and 5 more" in owner and "not read" not in owner
+    assert "The data" not in public and "one image" not in public
+    assert json.loads((tmp_path / "score.json").read_text())["data"]["duplicates"][24] == "b/24.png is a/24.png"
+    write_lock_report(report(), tmp_path)
+    assert "<h2>The data</h2>" not in page.read_text()
 
 
 def test_pages_need_nothing_from_elsewhere(tmp_path: Path) -> None:

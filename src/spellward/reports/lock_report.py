@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spellward.artifacts import atomic_write, private_folder
+from spellward.data import DataReport
 from spellward.locking.score import Score
 from spellward.reports.figures import bars, dots, png_url
 
 OWNER_FILE, PUBLIC_FILE, SCORE_FILE = "report.html", "public.html", "score.json"
+_NOTES = 20
+"""Shown of each kind; score.json has all."""
 _MEASURES = {
     "accuracy": ("accuracies", "guessing"),
     "mean IoU": ("mean intersection over union of the foreground classes", "calling every pixel the same"),
@@ -56,6 +59,7 @@ class LockReport:
         facts: Settings and versions, nothing of the key.
         timings: Name to seconds.
         samples: Pictures, for the owner alone.
+        data: What was left out or looked odd when the data were read; it names files, so for the owner alone.
     """
 
     title: str
@@ -63,6 +67,7 @@ class LockReport:
     facts: Mapping[str, str]
     timings: Mapping[str, float]
     samples: Sequence[SamplePair] = ()
+    data: DataReport = field(default_factory=DataReport)
 
 
 def write_lock_report(report: LockReport, folder: Path) -> Path:
@@ -72,11 +77,26 @@ def write_lock_report(report: LockReport, folder: Path) -> Path:
     down what the spell is.
     """
     private_folder(folder)
-    figures = {"summary": report.score.summary(), "score": asdict(report.score), "facts": dict(report.facts)}
+    figures = {
+        "summary": report.score.summary(),
+        "score": asdict(report.score),
+        "facts": dict(report.facts),
+        "data": asdict(report.data),
+    }
     atomic_write(folder / SCORE_FILE, json.dumps(figures, indent=2) + "\n", mode=0o600)
     atomic_write(folder / PUBLIC_FILE, render(report, public=True), mode=0o644)
     atomic_write(folder / OWNER_FILE, render(report, public=False), mode=0o600)
     return folder / OWNER_FILE
+
+
+def _notes(data: DataReport) -> list[tuple[str, int, Sequence[str]]]:
+    """What there is to say of the data: a heading, how many notes, and the first of these."""
+    kinds = [
+        ("Looked odd", data.warnings),
+        ("Left out as copies of other images", data.duplicates),
+        ("Found beside the images and not read", data.ignored),
+    ]
+    return [(title, len(notes), notes[:_NOTES]) for title, notes in kinds if notes]
 
 
 def render(report: LockReport, public: bool) -> str:
@@ -117,4 +137,5 @@ def render(report: LockReport, public: bool) -> str:
         tried=[] if public else sorted(score.wrong, key=lambda one: -one.accuracy.value)[:25],
         samples=[] if public else [(one, png_url(one.clean), png_url(one.edited)) for one in report.samples],
         timings={} if public else report.timings,
+        notes=[] if public else _notes(report.data),
     )

@@ -85,5 +85,5 @@ def score_and_report(
             "Seed of the training": str(record.settings.seed),
             "Versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
         }
-    page = LockReport(locked.name, figures, facts, timings, sample_pairs(unlocked, test))
+    page = LockReport(locked.name, figures, facts, timings, sample_pairs(unlocked, test), splits.report)
     return figures, write_lock_report(page, report_folder(locked))
