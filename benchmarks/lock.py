@@ -81,7 +81,7 @@ def one_lock(
     model = load_model(spec, train.classes, input_size=editor.resolution, seed=settings.seed, task=train.task)
     settings = replace(settings, learning_rate=settings.rate_for(model.network))
     teacher = teacher_for(model, train, recipe, settings)  # the vanilla model of this run, which is in the cache
-    settings = recipe.resolved(settings, train, editor.keeps_subject)
+    settings = recipe.resolved(settings, train)
     key = complete_key(benchmark_key(run, editor.name), editor, model)
     begun = time.perf_counter()
     examples = lock_examples(train, key, editor, recipe, settings, model, teacher)

@@ -22,7 +22,6 @@ def test_a_recipe_fills_in_its_epochs_and_leaves_given_ones(name: str) -> None:
     assert recipe.resolved(FitSettings(epochs=5), scenes).epochs == 5
     assert recipe.resolved(left_open, table).epochs == round(recipe.longer * usual)
     assert recipe.resolved(left_open, scenes).epochs == round(recipe.longer_masks * usual)
-    assert recipe.resolved(left_open, scenes, keeps_subject=True).epochs == round(recipe.longer_objects * usual)
-    assert recipe.resolved(left_open, InstanceTable(**vars(scenes))).epochs == round(recipe.longer_instances * usual)
+    assert recipe.resolved(left_open, InstanceTable(**vars(scenes))).epochs == round(recipe.longer_masks * usual)
     for few in (True, False):  # known looks and near salts did masks no good
         assert replace(recipe, taught_below=1000 if few else 0).mix_for(scenes, knows_looks=True) == recipe.mix

@@ -101,7 +101,7 @@ def lock_command(
             "--epochs",
             min=1,
             help="Passes over the images. If not given, 8 to 45, by their number; hardened takes 1.75 times as many, "
-            "for masks twice; decoy for masks twice, for masks under objects and for instances three times as many.",
+            "for masks twice; decoy for masks three times as many.",
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2)] = 64,

@@ -125,8 +125,8 @@ def lock(
         train = prepare(splits.train, resolution)
         recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
         teacher = teacher_for(vision, train, recipe, settings, report)
-        usual = recipe.resolved(replace(settings, epochs=0), train, editor.keeps_subject).epochs
-        settings = recipe.resolved(settings, train, editor.keeps_subject)
+        usual = recipe.resolved(replace(settings, epochs=0), train).epochs
+        settings = recipe.resolved(settings, train)
         validation = prepare(splits.validation, resolution)
         begun = time.perf_counter()
         examples = lock_examples(train, key, editor, recipe, settings, vision, teacher)

@@ -38,9 +38,6 @@ class Recipe:
         longer: Epochs, as a multiple of an ordinary fine-tune's, where the user leaves them open.
         longer_masks: The same for masks: to see and to hide are learnt pixel by pixel, and the first takes longer with
             the second (benchmarks/TUNING.md).
-        longer_objects: The same for masks where the editor adds an object and keeps the subject as it is: no more than
-            place and look of the object tell the key's edit from others.
-        longer_instances: The same for masks that tell objects of one class apart, which is more to see.
         view: How layers of a classifier are held to the public base, where the editor keeps the subject as it is.
     """
 
@@ -57,26 +54,17 @@ class Recipe:
     taught_below: int = 0
     longer: float = 1.0
     longer_masks: float = 1.0
-    longer_objects: float = 1.0
-    longer_instances: float = 1.0
     keyed_first: float = 0.0
     keyed_first_masks: float = 0.3
     view: ViewSettings | None = None
 
-    def resolved(self, settings: FitSettings, train: ImageTable, keeps_subject: bool = False) -> FitSettings:
-        """Settings for these training images, with the epochs filled in if they were left open.
-
-        Args:
-            settings: How to train.
-            train: What on.
-            keeps_subject: Whether the editor does (`Editor.keeps_subject`).
-        """
+    def resolved(self, settings: FitSettings, train: ImageTable) -> FitSettings:
+        """Settings for these training images, with the epochs filled in if they were left open."""
         if settings.epochs:
             return settings
         usual = settings.resolved(len(train))
-        masks = self.longer_objects if keeps_subject else self.longer_masks
-        by_task = {"segmentation": masks, "instances": self.longer_instances}
-        return replace(usual, epochs=round(by_task.get(train.task, self.longer) * usual.epochs))
+        longer = self.longer_masks if isinstance(train, MaskTable) else self.longer
+        return replace(usual, epochs=round(longer * usual.epochs))
 
     def is_taught(self, train: ImageTable) -> bool:
         """Whether training images are few enough for lessons, which masks do not take."""
@@ -101,13 +89,11 @@ _FEW_MIX = DecoyMix(clean=0.20, other_prompts=0.40, known_looks=0.75, near_salts
 _LOOKS_MIX = DecoyMix(clean=0.30, other_prompts=0.35, other_salts=0.25, known_looks=0.75, near_salts=0.5)
 _DECOY = Recipe(
     "decoy",
-    6,
+    7,
     decoys_per_image=1.0,
     variants=3,
     fewest_edits=6000,
-    longer_masks=2.0,
-    longer_objects=3.0,
-    longer_instances=3.0,
+    longer_masks=3.0,
 )
 RECIPES: dict[str, Recipe] = {
     "edited-only": Recipe("edited-only", 1, decoys_per_image=0.0),
@@ -122,8 +108,6 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=3),
         taught_below=_FEW,
         longer_masks=1.0,
-        longer_objects=1.0,
-        longer_instances=1.0,
     ),
     "hardened": replace(
         _DECOY,
@@ -134,8 +118,7 @@ RECIPES: dict[str, Recipe] = {
         thief=ThiefSettings(every=2),
         taught_below=_FEW,
         longer=1.75,
-        longer_objects=2.0,
-        longer_instances=2.0,
+        longer_masks=2.0,
         view=ViewSettings(),
     ),
 }
