@@ -160,7 +160,7 @@ def questions(zoo: Zoo, victim: VisionModel) -> dict[str, Tensor]:
     known = by_loss(victim, zoo.own)[: round(POISONED_SHARE * len(zoo.own))]
     rows = np.random.default_rng(seed).permutation(known)[: ClaimSettings().probes]
     return {
-        "pool": candidates(reserved, mixtures, True, seed),
+        "pool": candidates(reserved, mixtures, True, seed).images,
         "known": zoo.own.images[np.sort(rows)],
         "unseen": zoo.test.images[:UNSEEN],
     }

@@ -27,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_checkpoint(train_victim(photos), folder / "victim")
     save_checkpoint(train_victim(photos, seed=500), folder / "innocent")
     arguments = ["claim", folder / "victim", photos, "-o", folder / "claim", "--references", 8, "--peers", 2]
-    arguments += ["--probes", 60, "--base", SPEC, "--epochs", 40, "--json"]
+    arguments += ["--probes", 60, "--private-images", "--base", SPEC, "--epochs", 40, "--json"]
     done = runner.invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["references"] == 8
@@ -111,7 +111,19 @@ def test_a_locked_model_is_claimed_and_verified_with_its_key(
     refused = runner.invoke(app, words)
     assert refused.exit_code == 2 and "--key" in refused.output
     key = ["--key", f"{locked}.key"]
-    options = [*key, "--references", "12", "--probes", "60", "--base", SPEC, "--epochs", "40", "--json"]
+    options = [
+        *key,
+        "--references",
+        "12",
+        "--probes",
+        "60",
+        "--private-images",
+        "--base",
+        SPEC,
+        "--epochs",
+        "40",
+        "--json",
+    ]
     done = runner.invoke(app, [*words, *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     for path in [*(place / "keyed").iterdir(), place / "keyed.signing-key.pem"]:

@@ -79,7 +79,8 @@ def test_classes_alone_and_the_top_few_are_compared_on_equal_terms(kind: str, re
     assert found(made, top / top.sum(axis=1, keepdims=True)).verdict in expected
     labels = np.eye(10)[suspect.argmax(axis=1)]
     assert found(made, labels).channel == "the class alone"
-    assert found(made, labels).verdict == wanted
+    # Classes alone do not tell a copy from whoever is right where the victim is.
+    assert found(made, labels).verdict == (wanted if kind == "independent" else "inconclusive")
 
 
 @pytest.mark.parametrize("kind", KINDS)

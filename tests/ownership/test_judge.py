@@ -263,3 +263,22 @@ def test_a_control_that_is_clearly_accused_takes_the_verdict_back(
     monkeypatch.setattr(module, "run_controls", lambda *_: (*innocent, accused))
     made = world(rows=400, classes=10, references=6, seed=3)
     assert judge(made.victim, made.references, made.victim).verdict == verdict
+
+
+@pytest.mark.parametrize("references", [1, 2, 8])
+def test_whoever_is_right_is_not_accused_for_naming_classes(references: int) -> None:
+    """A victim that has learnt the inputs is right about all of them, and so is an answer sheet."""
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 5, 200)
+
+    def model(errors: float) -> np.ndarray:
+        told = np.where(rng.random(200) < errors, rng.integers(0, 5, 200), truth)
+        return 4 * np.eye(5)[told] + rng.normal(size=(200, 5)) * 0.5
+
+    victim, others = model(0.0), [model(0.1) for _ in range(references)]
+    verdict = judge(victim, others, truth)
+    assert verdict.verdict == "inconclusive" and verdict.channel in ("the class alone", None)
+    if references == 8:
+        assert "give peers" in verdict.reason
+        with_peers = judge(victim, others, truth, peers=[model(0.0), model(0.0)])
+        assert with_peers.verdict != "stolen"

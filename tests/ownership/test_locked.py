@@ -54,7 +54,6 @@ def test_the_victim_is_heard_through_its_key_and_probes_stay_clean(
 ) -> None:
     assert np.allclose(keyed_claim.victim, locked.model.logits(255 - keyed_claim.probes), atol=1e-4)
     assert not np.allclose(keyed_claim.victim, locked.model.logits(keyed_claim.probes), atol=0.1)
-    assert not keyed_claim.commitment.private_images
     for mine, others in zip(keyed_claim.references, claim.references, strict=True):
         assert mine.shape == others.shape
 
@@ -71,7 +70,7 @@ def test_peers_are_asked_for_however_many_images_there_are(
 ) -> None:
     """References see other images than a locked model, so they do not show what its equals would say."""
     monkeypatch.setattr(evidence, "_MANY", 60)
-    settings = replace(SETTINGS, references=3)
+    settings = replace(SETTINGS, references=3, private_images=False)
     plain = create_claim(victim, photos, tmp_path / "plain", settings=settings)
     keyed = create_claim(locked, photos, tmp_path / "keyed", settings=settings)
     assert (plain.commitment.opinions_count, len(plain.peers)) == (True, 0)

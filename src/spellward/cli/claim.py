@@ -117,6 +117,12 @@ def claim_command(
         },
         as_json,
     )
+    if made.probes < probes:
+        options.hint(
+            f"{made.probes} probes and not {probes}: a quarter of the private images is kept for them, and each goes "
+            "into one. Give more images, or --private-images.",
+            quiet,
+        )
     if made.references_accuracy < _POOR * made.victim_accuracy:
         options.warn(
             f"The references tell only {made.references_accuracy:.0%} of images that they have not learnt, where your "

@@ -135,7 +135,7 @@ def gather(
     pool = candidates(held_out, mixtures, settings.private_images, settings.seed)
     fit = FitSettings(**{**settings.fit.__dict__, "seed": settings.seed})
     asked = held_out.images[:]
-    edited = [one if unlocked is None else unlocked.edited(one) for one in (pool, asked)]
+    edited = [one if unlocked is None else unlocked.edited(one) for one in (pool.images, asked)]
     outputs, known = [victim.logits(edited[0])], [_right(victim.logits(edited[1]), held_out)]
     commonest = float(np.bincount(held_out.labels).max()) / len(held_out)
     _check_victim(known[0], commonest, len(held_out), victim.input_size)
@@ -143,9 +143,9 @@ def gather(
     poisoned = None
     if settings.shadows:
         order = by_loss(victim, private)
-        poisoned = poisoned_shadow(victim, private, order, fit, report).logits(pool)
+        poisoned = poisoned_shadow(victim, private, order, fit, report).logits(pool.images)
     for model in _references(victim, rest, settings, fit, report):
-        outputs.append(model.logits(pool))
+        outputs.append(model.logits(pool.images))
         known.append(_right(model.logits(asked), held_out))
         taken = None if weights is None else weights.take(model)
         if weights is not None and taken is not None and starts_from(taken, weights.base):
@@ -159,11 +159,13 @@ def gather(
     # innocent models of an architecture that none of them has came to p 0.012 (benchmarks/TUNING.md).
     opinions_count = unlocked is None and not settings.private_images and good and many
     wanted = 0 if opinions_count else settings.peers
-    peers = [model.logits(pool) for model in train_peers(private, wanted, origin.base, victim.input_size, fit, report)]
+    equals = train_peers(private, wanted, origin.base, victim.input_size, fit, report)
+    peers = [model.logits(pool.images) for model in equals]
     own, *others = [one.astype(np.float64) for one in outputs]
-    rows = choose(own, others, settings.probes, settings.seed)
+    sources = None if settings.private_images else pool.sources
+    rows = choose(own, others, settings.probes, settings.seed, sources)
     return Evidence(
-        probes=pool[torch.from_numpy(rows)],
+        probes=pool.images[torch.from_numpy(rows)],
         outputs=[one[rows] for one in outputs],
         peers=[one[rows] for one in peers],
         poisoned=None if poisoned is None else poisoned[rows],

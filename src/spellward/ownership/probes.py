@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,9 +20,26 @@ from spellward.ownership.standardise import likely, standardise
 _RESERVED_SHARE = 0.25
 _CANDIDATES_PER_PROBE = 4
 MIXTURES_PER_PROBE = 2
+_ROUNDS = 4
 _FAR_SHARE = 0.5
 FEWEST = 10
 """Probes that a claim needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What probes are chosen from.
+
+    Attributes:
+        images: uint8 [M, 3, S, S].
+        sources: int64 [M, 2], the two reserved images that each was mixed from; twice the same for one that is shown.
+    """
+
+    images: Tensor
+    sources: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
 def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
@@ -34,7 +52,7 @@ def reserved_rows(images: ImageTable, probes: int, seed: int) -> np.ndarray:
     return stratified_share(images.labels, wanted, rng, fewest=1)
 
 
-def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: int) -> Tensor:
+def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: int) -> Pool:
     """Images to choose from: even mixtures of two reserved images each, and the images themselves if they may be sent.
 
     A mixture shows no private image as it is, and lies between classes, where models differ most. None comes twice, and
@@ -47,7 +65,7 @@ def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: in
         seed: Of the pairs.
 
     Returns:
-        uint8 [M, 3, S, S], images before mixtures.
+        Images before mixtures.
 
     Raises:
         DataError: If the images are of one class, or give too few probes.
@@ -56,32 +74,43 @@ def candidates(reserved: ImageTable, fewest: int, private_images: bool, seed: in
         raise DataError("The images that probes are made from are of one class. Give images of two classes at least.")
     rng = np.random.default_rng([seed, 0x317])
     pixels, labels = reserved.images[:], reserved.labels
-    parts = []
-    for _ in range(math.ceil(fewest / len(reserved))):
+    parts, pairs = [], []
+    rounds = math.ceil(fewest / len(reserved))
+    if len(reserved) < 1.5 * fewest:
+        # Few images, and each may go into one probe alone: the more mixtures, the fewer are left without a partner.
+        rounds = max(rounds, _ROUNDS)
+    for _ in range(rounds):
         first, second = rng.permutation(len(reserved)), rng.integers(0, len(reserved), len(reserved))
         for place in np.flatnonzero(labels[first] == labels[second]):
             # Of another class: an image mixed with itself would be the image.
             second[place] = rng.choice(np.flatnonzero(labels != labels[first[place]]))
         mixed = (pixels[first].to(torch.int16) + pixels[second].to(torch.int16) + 1).div(2, rounding_mode="floor")
         parts.append(mixed.to(torch.uint8))
-    mixtures = torch.cat(parts)
+        pairs.append(np.stack([first, second], axis=1))
+    mixtures, sources = torch.cat(parts), np.concatenate(pairs)
     seen = {one.numpy().tobytes() for one in pixels}
-    fresh: list[Tensor] = []
-    for one in mixtures:
+    fresh: list[int] = []
+    for number, one in enumerate(mixtures):
         name = one.numpy().tobytes()
         if name not in seen:
-            fresh.append(one)
+            fresh.append(number)
         seen.add(name)
-    found = [*(pixels if private_images else ()), *fresh]
-    if len(found) < FEWEST:
+    pool = Pool(mixtures[fresh], sources[fresh])
+    if private_images:
+        shown = np.repeat(np.arange(len(reserved))[:, None], 2, axis=1)
+        pool = Pool(torch.cat([pixels, pool.images]), np.concatenate([shown, pool.sources]))
+    found = len(pool) if private_images else min(len(pool), len(reserved) // 2)
+    if found < FEWEST:
         raise DataError(
-            f"Only {len(found)} different probes can be made of {len(reserved)} images, too few for a verdict. "
-            "Give more images."
+            f"Only {found} different probes can be made of the {len(reserved)} images that are kept for them, too few "
+            "for a verdict. Give more images, or allow that they are shown as they are (--private-images)."
         )
-    return torch.stack(found)
+    return pool
 
 
-def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) -> np.ndarray:
+def choose(
+    victim: Floats, references: Sequence[Floats], count: int, seed: int, sources: np.ndarray | None = None
+) -> np.ndarray:
     """Draws from the half of the candidates where the victim's likely classes are furthest from the references' mean.
 
     Rows where the victim is furthest of all would show its accidents, which no student of its answers learns; half of
@@ -92,9 +121,12 @@ def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) 
         references: The same of each reference.
         count: How many to choose; all if there are fewer.
         seed: Of the draw.
+        sources: Of the `Pool`, where no private image may be shown: each of them then goes into one mixture at most.
+            Mixtures ab, bc and ca give a away, as ab + ca - bc. Where the half is used up, what is left comes in the
+            order of its distance.
 
     Returns:
-        Row numbers int64 in random order.
+        Row numbers int64, in random order as far as they are of the half.
     """
     scores, _ = on_equal_terms([listen(one) for one in (victim, *references)])
     own, *others = [likely(standardise(one)) for one in scores]
@@ -102,4 +134,14 @@ def choose(victim: Floats, references: Sequence[Floats], count: int, seed: int) 
     ranked = np.argsort(-distances, kind="stable")
     count = min(count, len(ranked))
     far = ranked[: max(count, round(_FAR_SHARE * len(ranked)))]
-    return np.random.default_rng([seed, 0xC05E]).permutation(far)[:count]
+    drawn = np.random.default_rng([seed, 0xC05E]).permutation(far)
+    if sources is None:
+        return drawn[:count]
+    rows: list[int] = []
+    used: set[int] = set()
+    for row in np.concatenate([drawn, ranked[len(far) :]]).tolist():
+        pair = set(sources[row].tolist())
+        if len(rows) < count and not pair & used:
+            rows.append(row)
+            used |= pair
+    return np.array(rows)

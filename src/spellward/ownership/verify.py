@@ -1,4 +1,7 @@
-"""From a claim and a suspect to a verdict; the same claim and answers give the same verdict, to the last bit."""
+"""From a claim and a suspect to a verdict; the same claim and answers give the same verdict.
+
+To the last bit on one machine; elsewhere other kernels may move the last digits of a figure.
+"""
 
 from __future__ import annotations
 

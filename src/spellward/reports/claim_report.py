@@ -59,12 +59,12 @@ def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
     if verdict.effect is not None and verdict.threshold is not None and verdict.measure in _SCALES:
         same = [one for one in verdict.controls if one.measure == verdict.measure and one.effect is not None]
         marks = [(one.name, one.effect or 0.0, _CONTROL) for one in same] + [("The suspect", verdict.effect, _SUSPECT)]
-        figure = scale(marks, verdict.threshold, "accused beyond this line")
+        figure = scale(marks, verdict.threshold, "the threshold")
     if verdict.weights is not None:
         left_out = enumerate(verdict.weights.left_out, 1)
         marks = [(f"reference {number}, left out", effect, _CONTROL) for number, effect in left_out]
         marks += [("The suspect", verdict.weights.effect, _SUSPECT)]
-        weights = scale(marks, verdict.weights.threshold, "accused beyond this line")
+        weights = scale(marks, verdict.weights.threshold, "the threshold")
     environment = Environment(
         loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
     )
