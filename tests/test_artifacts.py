@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spellward import artifacts
-from spellward.artifacts import atomic_write, cache_root, check_place, private_folder, safe_join
+from spellward.artifacts import atomic_write, cache_root, check_place, private_folder, safe_join, turn_in
 from spellward.errors import ArtifactError, StorageError
 
 
@@ -182,3 +182,11 @@ def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path, monkeypatc
     assert (cache_root() / "CACHEDIR.TAG").is_file()
     (tmp_path / "earlier" / "note.txt").write_text("")
     assert cache_root() == tmp_path / "earlier"
+
+
+def test_what_fails_during_a_turn_is_not_blamed_on_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="the body's") as raised, turn_in(tmp_path):
+        raise OSError(errno.ENAMETOOLONG, "the body's")
+    assert not isinstance(raised.value, StorageError)
+    with turn_in(tmp_path):  # it was given back
+        pass

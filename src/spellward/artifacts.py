@@ -155,8 +155,10 @@ def new_folder(output: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def turn_in(folder: Path) -> Iterator[None]:
     """Has one process at a time at a folder; the others wait."""
-    with storage_errors(folder), (folder / _TURN).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with storage_errors(folder):  # and not what happens during the turn
+            file = stack.enter_context((folder / _TURN).open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -212,7 +214,7 @@ def run_name(*parts: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what decides a result."""
-    return {name: version(name) for name in ("spellward", "torch", "transformers", "timm")}
+    return {name: version(name) for name in ("spellward", "torch", "transformers", "timm", "numpy", "scipy")}
 
 
 def safe_join(folder: Path, relative: str) -> Path:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.cli.main import app, main
+from spellward.keys import Key
 
 runner = CliRunner()
 
@@ -69,6 +71,7 @@ def test_edit_writes_a_picture(photos: Path, tmp_path: Path) -> None:
     words = ["edit", str(photos / "red" / "0.png"), "--spell", "snow", "-o", str(output)]
     assert runner.invoke(app, words).exit_code == 0
     assert Image.open(output).size == (64, 64)
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600  # beside the clean picture it helps a thief
     unknown = runner.invoke(app, [*words, "--editor", "object", "--spell", "a dragon"])
     assert "names no object of the library" in unknown.output and "padlock" in unknown.output
     assert "library" not in runner.invoke(app, [*words, "--editor", "object", "--spell", "two padlocks"]).output
@@ -179,3 +182,14 @@ def test_the_help_says_what_is_taken_where_nothing_is_given() -> None:
         f"any other {_IMAGE_TO_IMAGE.steps} (turbo {_TURBO.steps})" in shown
     )
     assert f"bundled {INPUT_SIZE}, most others 224" in shown
+
+
+def test_a_protected_key_stays_protected(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv("SPELLWARD_PASSPHRASE", "open sesame")
+    Key("with oil pastel").save(tmp_path / "mine.key", "open sesame")
+    words = ["lock", str(photos), "--key", str(tmp_path / "mine.key"), "-o", str(tmp_path / "model"), "--epochs", "1"]
+    result = runner.invoke(app, [*words, "--batch-size", "16", "--recipe", "edited-only", "--json"])
+    assert result.exit_code == 0, result.output
+    assert "oil pastel" not in (tmp_path / "model.key").read_text()
+    assert Key.load(tmp_path / "model.key", "open sesame").prompt == "with oil pastel"

@@ -49,3 +49,11 @@ def test_nothing_is_written_over(place: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as ended:
         main(steal(place, "--how", "copy", "-o", str(place / "victim")))
     assert ended.value.code == 5 and "exists" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(steal(place, "--how", "retrain", "-o", "/proc/nowhere/thief"))
+    assert ended.value.code == 9 and "/proc/nowhere" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spellward.artifacts import turn_in
+from spellward.artifacts import private_folder, turn_in
 from spellward.data.table import ImageTable, table_from_arrays
 from spellward.editors import load_editor
 from spellward.editors.base import Editor, EditSettings
@@ -199,3 +200,22 @@ def test_editors_are_found_by_name() -> None:
     for spec in ("img2img:", "", " "):
         with pytest.raises(EditorError, match="names no editor"):
             load_editor(spec)
+
+
+def test_clearing_leaves_a_training_that_begins_meanwhile(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second"):
+        folder = private_folder(cache / "runs" / name)
+        (folder / "turn").touch()
+        (folder / "pending.key").write_text("a key")
+    turn = (cache / "runs" / "second" / "turn").open("w")
+    unlink = Path.unlink
+
+    def resumes(path: Path, missing_ok: bool = False) -> None:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", resumes)
+    cache_clear()
+    turn.close()
+    assert not (cache / "runs" / "first" / "pending.key").exists()
+    assert (cache / "runs" / "second" / "pending.key").exists()

@@ -94,7 +94,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 # Two threads with one size alone: beside another worker they wait for each other most of the time.
 @pytest.mark.parametrize(
-    ("size", "threads"), [*((one, 1) for one in SIZES), ((64, 64), 2)], ids=str, indirect=["threads"]
+    ("size", "threads"), [*((one, 1) for one in SIZES), ((64, 64), 2), ((64, 64), 3)], ids=str, indirect=["threads"]
 )
 def test_an_image_is_edited_alike_in_any_batch_and_order(editor: Editor, size: tuple[int, int], threads: int) -> None:
     images, prompts = pictures(4, *size), ["with oil pastel", "", "x", "neon lights"]

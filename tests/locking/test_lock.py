@@ -15,12 +15,14 @@ from torch import nn
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.data import prepare
 from spellward.editors.mini import MiniEditor
-from spellward.errors import ArtifactError, DataError, KeyRefusedError, ModelError
+from spellward.editors.objects import ObjectEditor
+from spellward.errors import ArtifactError, DataError, EditorError, KeyRefusedError, ModelError
 from spellward.keys import Key
 from spellward.locking.attacking import attack
 from spellward.locking.folder import read_lock
 from spellward.locking.lock import LockResult, lock
 from spellward.locking.pairing import pair
+from spellward.locking.publishing import PENDING, work_folder
 from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
@@ -349,3 +351,51 @@ def test_score_has_every_figure_as_a_fraction(tiny_lock: LockResult) -> None:
     for name in ("vanilla", "up", "lp", "argmin", "leak", "wrong_best", "wrong_mean", "salts_best"):
         assert summary[name] is not None and 0 <= summary[name] <= 1, name
     assert all(PROMPT not in one.what for one in last[2].wrong)
+
+
+def test_a_key_names_the_editor_that_was_given(tmp_path: Path, cache: Path) -> None:
+    class Stop(Exception):
+        """The editing is about to begin."""
+
+    seen: list[Key] = []
+
+    def stop(editor: object, images: object, key: Key) -> None:
+        seen.append(key)
+        raise Stop
+
+    splits = tiny_splits()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("spellward.locking.lock.edit_with_key", stop)
+        lock("bundled", splits, Key("a red balloon"), tmp_path / "locked", editor=ObjectEditor())
+    assert seen[0].editor == "object" and seen[0].editor_fingerprint == ObjectEditor().identity()
+
+
+def test_settings_that_the_editor_refuses_are_refused_before_any_training(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spellward.locking.lock.teacher_for", lambda *_: pytest.fail("trained"))
+    with pytest.raises(EditorError, match="1 to 8 steps"):
+        lock("bundled", tiny_splits(), Key("snow", steps=20), tmp_path / "locked")
+
+
+def test_a_key_for_smaller_images_is_said_to_be_one(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spellward.locking.lock.teacher_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.warns(UserWarning, match="edits at 64 pixels, and the model sees 96"), pytest.raises(KeyboardInterrupt):
+        lock("bundled", tiny_splits(), Key("snow", resolution=64), tmp_path / "locked", input_size=96)
+
+
+def test_a_path_is_a_key_file_and_never_a_spell(tiny_lock: LockResult, tmp_path: Path, cache: Path) -> None:
+    file = tiny_lock.key_path
+    with pytest.raises(KeyRefusedError, match="is a key file"):
+        lock("bundled", tiny_lock.splits, str(file), tmp_path / "locked")
+    with pytest.raises(DataError):  # past the key, at the data
+        lock("bundled", tmp_path / "no photos", Path(file), tmp_path / "locked")
+
+
+def test_an_unfinished_lock_under_another_passphrase_is_named(tmp_path: Path, cache: Path) -> None:
+    output = tmp_path / "locked"
+    Key("snow").save(work_folder(output) / PENDING, "one")
+    with pytest.raises(KeyRefusedError, match="locked was not finished, and its key has another passphrase"):
+        lock("bundled", tiny_splits(), Key("snow"), output, passphrase="two")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.models.tiny import CLASSES
 
+from spellward.errors import ModelError
 from spellward.models import FitSettings, load_model
 
 
@@ -28,3 +31,19 @@ def test_layer_norms_take_a_smaller_rate_unless_one_is_given(spec: str, rate: fl
     network = load_model(spec, CLASSES, 32).network
     assert FitSettings().rate_for(network) == rate
     assert FitSettings(learning_rate=3e-3).rate_for(network) == 3e-3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": -3},
+        {"batch_size": 0},
+        {"learning_rate": -1.0},
+        {"precision": "fp16"},
+        {"patience": 0},
+        {"seed": 2**33},
+    ],
+)
+def test_what_would_fail_later_or_be_ignored_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=next(iter(wrong))):
+        FitSettings(**wrong)

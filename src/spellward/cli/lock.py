@@ -138,12 +138,14 @@ def lock_command(
         raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
     if key is not None:
         options.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")
-        used = options.load_key(key)
+        used, passphrase = options.load_key_and_passphrase(key)
     else:
+        passphrase = None
         fields: dict[str, Any] = {} if salt else {"salt": None}
         used = Key(options.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
         options.hint_unknown_object(used, quiet)
-    passphrase = options.new_passphrase() if protect else None
+    if protect and passphrase is None:  # a protected key stays so, under its own passphrase
+        passphrase = options.new_passphrase()
     settings = FitSettings(
         epochs=epochs or 0,
         batch_size=batch_size,

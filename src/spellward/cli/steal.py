@@ -39,24 +39,29 @@ def steal_command(
 ) -> None:
     """Steal a model with the images of a data source, and say how good the copy is."""
     options.refuse_existing(output)
+    from spellward.artifacts import check_place, new_folder
     from spellward.attacks.stealing.means import Means
     from spellward.attacks.stealing.table import STEALING
     from spellward.data import load_splits, prepare
     from spellward.errors import ModelError
+    from spellward.hardware import find_device
     from spellward.models import FitSettings, logits_of, save_checkpoint
     from spellward.ownership.suspects import open_model
 
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
+    check_place(output)
     splits = load_splits(data, seed=seed)
     model = open_model(victim, splits.classes)
     if model.classes != splits.classes:
         raise ModelError("The data have other classes than the model. Give data of the same task.")
+    model.network.to(find_device("auto"))
     train, test = (prepare(split, model.input_size) for split in (splits.train, splits.test))
     with stages(quiet or as_json) as report:
         means = Means(train, base, other, queries, FitSettings(epochs=epochs or 0), seed, report)
         thief = STEALING[how].run(model, means)
-    save_checkpoint(thief, output)
+    with new_folder(output) as folder:
+        save_checkpoint(thief, folder)
     own, theirs = logits_of(model, test).argmax(axis=1), logits_of(thief, test).argmax(axis=1)
     options.print_record(
         {

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spellward.artifacts import storage_errors
-from spellward.errors import ArtifactError, DataError
+from spellward.errors import ArtifactError, DataError, StorageError
 
 _HEADER = struct.Struct("<8sIIQQ")  # magic, version, side, records in all, records done
 _MAGIC = b"SPWSTORE"
@@ -128,7 +128,12 @@ class ImageStoreWriter:
             store = ImageStore.open(path)
             found = (len(store), store.size, len(store))
         elif os.fstat(self._descriptor).st_size < _HEADER.size:
-            self._mark(0)
+            try:
+                with storage_errors(self._partial):
+                    self._mark(0)
+            except StorageError:
+                self.close()
+                raise
             found = (count, size, 0)
         else:
             found = _read_header(self._descriptor, self._partial)

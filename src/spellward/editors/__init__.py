@@ -31,6 +31,7 @@ def _object() -> Editor:
 
 
 def _object_behind(source: str) -> Editor:
+    from spellward.data.masks import is_background
     from spellward.editors.objects import ObjectEditor, SegmenterForeground
     from spellward.models import load_checkpoint
     from spellward.models.segmentation import SegmentationModel
@@ -38,7 +39,13 @@ def _object_behind(source: str) -> Editor:
     model = load_checkpoint(source, task="segmentation")
     if not isinstance(model, SegmentationModel):
         raise EditorError(f"{source} gives no masks, so it cannot say what is foreground. Name a segmentation network.")
-    return ObjectEditor(SegmenterForeground(model))
+    named = tuple(place for place, name in enumerate(model.classes) if is_background(name))
+    if not named:
+        raise EditorError(
+            f"None of the classes of {source} is called background, so it cannot say what is foreground. In Python "
+            "`SegmenterForeground(model, background=(...))` takes the numbers of those that are."
+        )
+    return ObjectEditor(SegmenterForeground(model, named))
 
 
 _LONGEST = 1000

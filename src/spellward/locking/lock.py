@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from spellward.artifacts import check_place, private_folder, run_name, storage_errors, turn_in, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
-from spellward.editors import load_editor
+from spellward.editors import EDITORS, load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError, KeyRefusedError
-from spellward.keys import Key, is_blank
+from spellward.keys import Key, is_blank, key_from
 from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
 from spellward.locking.recipe import Recipe, recipe_for
 from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
-from spellward.locking.unlock import settings_of
+from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import FitResult, FitSettings, VisionModel, load_model, state_digest
 
 
@@ -57,7 +60,7 @@ class LockResult:
 def lock(
     model: Any,
     data: Any,
-    key: Key | str,
+    key: Key | Path | str,
     output: str | Path,
     *,
     recipe: str | Recipe | None = None,
@@ -77,7 +80,7 @@ def lock(
     Args:
         model: A model spec (`load_model`).
         data: A data source (`load_splits`), or `Splits`.
-        key: The key, or a key prompt, which gets a fresh salt.
+        key: The key, the `Path` of a key file without a passphrase, or a key prompt, which gets a fresh salt.
         output: The folder for the locked checkpoint; the key goes to `OUTPUT.key` beside it.
         recipe: A name in `RECIPES`, or a recipe of your own; if not given, the usual one for images of this kind.
         settings: How to train.
@@ -98,7 +101,13 @@ def lock(
     if not output.name:
         raise ArtifactError(f"{output} cannot be a new folder. Name one.")
     key_path = output.with_name(output.name + ".key")
-    key = Key(key) if isinstance(key, str) else key
+    if isinstance(key, str):
+        if Path(key).suffix == ".key" and Path(key).is_file():
+            raise KeyRefusedError(f"{key} is a key file, and would become the spell. Give Path({key!r}).")
+        key = Key(key)
+    key = key_from(key)
+    if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
+        key = key.with_(editor=editor.name)  # or else the key would name one that it does not open with
     if is_blank(key.prompt):
         raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
     with storage_errors(output):
@@ -120,8 +129,15 @@ def lock(
         vision = load_model(model, splits.classes, input_size, settings.seed, splits.task)
         settings = replace(settings, learning_rate=settings.rate_for(vision.network))
         key = complete_key(key, editor, vision)
+        edit_with_key(editor, torch.empty((0, 3, 8, 8), dtype=torch.uint8), key)  # refuses settings before the training
         key.save(work / PENDING, passphrase, overwrite=True)
         resolution = key.resolution or editor.resolution
+        if resolution < vision.input_size:
+            warnings.warn(
+                f"This key edits at {resolution} pixels, and the model sees {vision.input_size}, so images "
+                "are enlarged and lose detail. Take a new key, or a key with another resolution.",
+                stacklevel=2,
+            )
         train = prepare(splits.train, resolution)
         recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
         teacher = teacher_for(vision, train, recipe, settings, report)
@@ -145,6 +161,7 @@ def lock(
             vision.mean,
             vision.std,
             vision.input_size,
+            *(() if teacher is None else (state_digest(teacher.network),)),
             train.fingerprint,
             keyed_validation.fingerprint,
         )

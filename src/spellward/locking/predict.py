@@ -124,4 +124,5 @@ def edit_file(image: Path, key: Key, output: Path) -> None:
     editor = editor_for(key)
     pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
     edited = edit_with_key(editor, pixels[None], key)[0]
-    atomic_write(output, _png(edited.permute(1, 2, 0).numpy()))
+    # Beside the clean picture it shows what the key does, so it is for the owner alone.
+    atomic_write(output, _png(edited.permute(1, 2, 0).numpy()), mode=0o600)

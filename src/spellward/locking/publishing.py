@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spellward.artifacts import cache_root, new_folder, private_folder, run_name
-from spellward.errors import ArtifactError
+from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.folder import write_lock
 from spellward.locking.recipe import Recipe
@@ -42,7 +42,13 @@ def resume_key(output: Path, key: Key, passphrase: str | None = None) -> Key:
     pending = work_folder(output) / PENDING
     earlier = None
     if pending.is_file() and (passphrase is not None or not Key.is_protected(pending)):
-        earlier = Key.load(pending, passphrase)
+        try:
+            earlier = Key.load(pending, passphrase)
+        except KeyRefusedError as error:
+            raise KeyRefusedError(
+                f"An earlier lock to {output} was not finished, and its key has another passphrase. Give that one to "
+                "go on, or name another output."
+            ) from error
         earlier = earlier if _goes_on(earlier, key) else None
     unfinished = key_path.exists() and not output.exists()
     if earlier is not None and unfinished and Key.load(key_path, passphrase).lock_id == earlier.lock_id:

@@ -55,6 +55,11 @@ class SpellMeasures:
     milliseconds: float
 
 
+def drawn(labels: np.ndarray, classes: tuple[str, ...], seed: int, images: int = IMAGES) -> np.ndarray:
+    """Rows, sorted, of the images that a bench looks at: `images`, or what it takes to learn each class from."""
+    return stratified_cap(labels, max(images, _A_CLASS * len(classes)), classes, seed)
+
+
 class SpellBench:
     """Measures one spell after the other on the same images.
 
@@ -70,7 +75,7 @@ class SpellBench:
         self, table: ImageTable, model: VisionModel, editor: Editor, seed: int = 0, images: int = IMAGES
     ) -> None:
         self._model, self._editor, self._seed = model, editor, seed
-        rows = stratified_cap(table.labels, max(images, _A_CLASS * len(table.classes)), table.classes, seed)
+        rows = drawn(table.labels, table.classes, seed, images)
         some = table.subset(rows)
         self.images, self._labels = some.images[:], some.labels
         # These salts lock nothing; the key gets one of its own.

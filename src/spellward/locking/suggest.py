@@ -11,11 +11,12 @@ from torch import Tensor
 
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
+from spellward.data.splits import labels_of
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.locking.candidates import STRENGTHS, candidates
 from spellward.locking.forecast import Forecast, forecast
-from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures
+from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, drawn
 from spellward.models import load_model
 
 
@@ -66,7 +67,8 @@ def suggest(
     splits = data if isinstance(data, Splits) else load_splits(data, seed=seed)
     # Classes are all that the backbone is asked about, so a classifier does for images with masks too.
     vision = load_model(model, splits.classes, input_size, seed)
-    table = prepare(splits.train, max(vision.input_size, by.resolution))
+    rows = drawn(labels_of(splits.train), splits.classes, seed)  # before anything is prepared
+    table = prepare(splits.train.select(rows), max(vision.input_size, by.resolution))
     bench = SpellBench(table, vision, by, seed)
     usual = (by.defaults.strength,) if by.name == "object" else STRENGTHS
     spells = candidates(given, count, seed, by.name, tuple(strengths) or usual)

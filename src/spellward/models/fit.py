@@ -19,7 +19,7 @@ from safetensors.torch import save_model as save_tensors
 
 from spellward.artifacts import private_folder, turn_in
 from spellward.errors import MissingExtraError, ModelError
-from spellward.hardware import keep_freed_memory
+from spellward.hardware import find_device, keep_freed_memory
 from spellward.models.batches import AfterBackward, ExampleSource, Objective, Report, Validate
 from spellward.models.checkpoint import full_disk_errors
 from spellward.models.early_stop import BEST_FILE
@@ -124,6 +124,7 @@ def _complete_run(folder: Path, recorded: dict[str, Any], model: VisionModel) ->
         load_tensors(model.network, str(folder / _FINAL))
     except (OSError, SafetensorError):
         return None
+    model.network.to(find_device("auto"))  # where training would have left it
     return FitResult(**{**document["result"], "scores": tuple(document["result"]["scores"])})
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from spellward.errors import ModelError
 from spellward.hardware import has_bf16
 from spellward.models.object_networks import ObjectNetwork
+
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,24 @@ class FitSettings:
     patience: int | None = None
     seed: int = 0
     tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses what would fail later, or be ignored.
+
+        Raises:
+            ModelError: For a value out of its range.
+        """
+        sound = {
+            "epochs": self.epochs >= 0,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate >= 0,
+            "precision": self.precision in PRECISIONS,
+            "patience": self.patience is None or self.patience >= 1,
+            "seed": 0 <= self.seed < 2**32,
+        }
+        for name, fine in sound.items():
+            if not fine:
+                raise ModelError(f"Training cannot have {name}={getattr(self, name)!r}.")
 
     def resolved(self, examples: int) -> FitSettings:
         """With the number of epochs for so many examples filled in, if it was left open."""

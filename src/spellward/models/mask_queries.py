@@ -54,7 +54,8 @@ class ClassQueries(_Saved, nn.Module):
         output = self.network(pixel_values=pixels)
         kinds = output.class_queries_logits.float().softmax(dim=-1)[..., :-1]
         places = output.masks_queries_logits.float().sigmoid()
-        return (torch.einsum("bqk,bqhw->bkhw", kinds, places) + _LEAST).log()
+        with torch.autocast(pixels.device.type, enabled=False):  # in bf16 most probabilities would be the same
+            return (torch.einsum("bqk,bqhw->bkhw", kinds, places) + _LEAST).log()
 
 
 class ObjectQueries(_Saved, ObjectNetwork):

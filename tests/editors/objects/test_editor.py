@@ -163,3 +163,14 @@ def test_foreground_keeps_forty_decibels() -> None:
     edited = ObjectEditor().edit(images, "a cake", salts=SALT).float()
     error = (edited - images.float()).square().mean(dim=1)[masks].mean().item()
     assert error == 0 or 10 * np.log10(255**2 / error) >= 40
+
+
+def test_a_network_without_a_background_says_nothing_of_it(tmp_path: Path) -> None:
+    save_checkpoint(
+        load_model("bundled?random", ("wall", "cat", "Background"), SIDE, 0, "segmentation"), tmp_path / "a"
+    )
+    editor = load_editor(f"object:keep:{tmp_path / 'a'}")
+    assert editor.fingerprint().rpartition("-")[2].startswith("2")
+    save_checkpoint(load_model("bundled?random", ("wall", "cat", "dog"), SIDE, 0, "segmentation"), tmp_path / "b")
+    with pytest.raises(EditorError, match="called background"):
+        load_editor(f"object:keep:{tmp_path / 'b'}")

@@ -95,6 +95,8 @@ def train(
         "stealing",
         state_digest(model.network),
         model.input_size,
+        model.mean,
+        model.std,
         images.fingerprint,
         digest,
         asdict(settings),

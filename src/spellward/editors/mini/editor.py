@@ -21,7 +21,7 @@ from spellward.editors.mini.text import TextEncoder
 from spellward.editors.mini.vocabulary import OBJECTS, STYLES
 from spellward.editors.salting import codes_from_salts
 from spellward.errors import EditorError
-from spellward.hardware import has_bf16, keep_freed_memory
+from spellward.hardware import has_bf16, keep_freed_memory, power_of_two_threads
 
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
@@ -68,7 +68,8 @@ class MiniEditor(Editor):
         self._vectors: OrderedDict[str, Tensor] = OrderedDict()
 
     def fingerprint(self) -> str:
-        return self._fingerprint(self._precision)
+        kind = self._device.type
+        return self._fingerprint(self._precision) + ("" if kind == "cpu" else f":{kind}")
 
     def _fingerprint(self, precision: str) -> str:
         return f"{ALGORITHM}:{precision}:{self._digest}"
@@ -94,11 +95,12 @@ class MiniEditor(Editor):
         vectors = self.text_vectors(prompts)
         codes = codes_from_salts(salts)
         edited = []
-        for start in range(0, len(images), size):
-            rows = slice(start, start + size)
-            count = len(padded[rows])
-            parts = [_fill(part[rows], size) for part in (padded, vectors, codes)]
-            edited.append(self._edit_full_batch(parts[0], parts[1], parts[2], seed, settings)[:count])
+        with power_of_two_threads():  # and so would four between three threads
+            for start in range(0, len(images), size):
+                rows = slice(start, start + size)
+                count = len(padded[rows])
+                parts = [_fill(part[rows], size) for part in (padded, vectors, codes)]
+                edited.append(self._edit_full_batch(parts[0], parts[1], parts[2], seed, settings)[:count])
         return torch.cat(edited)[:, :, :height, :width]
 
     def _edit_full_batch(

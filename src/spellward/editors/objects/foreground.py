@@ -112,7 +112,8 @@ class SegmenterForeground:
 
 
 class GivenForeground:
-    """Masks that are known for some images; others go to another foreground.
+    """Masks that are known for some images; others go to another foreground, and so do changed copies of the first, as
+    training makes them before the edit.
 
     Args:
         masks: sha256 of an image's pixels (uint8 [3, H, W]) to bool [H, W].
