@@ -129,9 +129,8 @@ def cache_clear() -> int:
 
 def _files() -> Iterator[Path]:
     root = cache_root()
-    runs = sorted((root / _RUNS).glob("*"))
-    for folder in (*(root / name for name in _CLEARED), *runs):
-        if folder in runs and in_use(folder):  # asked when its turn comes: others may take minutes to delete
+    for folder in (*(root / name for name in _CLEARED), *sorted((root / _RUNS).glob("*"))):
+        if in_use(folder):  # asked when its turn comes: what stands before it may take minutes to delete
             continue
         yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 

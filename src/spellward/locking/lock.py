@@ -94,22 +94,14 @@ def lock(
     Raises:
         ArtifactError: If `output` or its key exists.
         StorageError: If nothing can be written there.
-        KeyRefusedError: If the spell is blank.
+        KeyRefusedError: If the spell is blank or the name of a key file, or the key file cannot be used.
         SpellwardError: For data, models and editors that cannot be used.
     """
     output = Path(output)
     if not output.name:
         raise ArtifactError(f"{output} cannot be a new folder. Name one.")
     key_path = output.with_name(output.name + ".key")
-    if isinstance(key, str):
-        if Path(key).suffix == ".key" and Path(key).is_file():
-            raise KeyRefusedError(f"{key} is a key file, and would become the spell. Give Path({key!r}).")
-        key = Key(key)
-    key = key_from(key)
-    if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
-        key = key.with_(editor=editor.name)  # or else the key would name one that it does not open with
-    if is_blank(key.prompt):
-        raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
+    key = _given_key(key, editor)
     with storage_errors(output):
         work = work_folder(output)
     # Two locks with one output would share checkpoints and the key to go on with. The second finds the first one's.
@@ -195,6 +187,20 @@ def lock(
             shutil.copytree(logs, report_folder(output) / logs.name, dirs_exist_ok=True)
         shutil.rmtree(work, ignore_errors=True)
         return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds, usual)
+
+
+def _given_key(key: Key | Path | str, editor: Editor | None) -> Key:
+    """The key that was meant by a key, a key file or a prompt."""
+    if isinstance(key, str):
+        if Path(key).suffix == ".key" and Path(key).is_file():
+            raise KeyRefusedError(f"{key} is a key file, and would become the spell. Give Path({key!r}).")
+        key = Key(key)
+    key = key_from(key)
+    if is_blank(key.prompt):
+        raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
+    if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
+        key = key.with_(editor=editor.name)  # or else the key would name one that it does not open with
+    return key
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:

@@ -44,10 +44,9 @@ def default_test(case: Case) -> Finding:
     few = len(references) < ENOUGH
     if channel.kind == "label" and len(references) > 1 and not case.opinions_count and (few or not peers):
         # Which class is right all good models know; a copy shares the mistakes, too.
-        return _labels_alone(_near_copy(victim, innocent, suspect, np.ones_like(detailed), channel, case), case)
+        return _near_copy(victim, innocent, suspect, np.ones_like(detailed), channel, case)
     if few:
-        near = _near_copy(victim, innocent, suspect, detailed, channel, case)
-        return _labels_alone(near, case) if channel.kind == "label" and not case.opinions_count else near
+        return _near_copy(victim, innocent, suspect, detailed, channel, case)
     if victim.shape[1] == 1:
         # With two classes a row says which one is right, and how surely, and nothing besides.
         return _near_copy(victim, innocent, suspect, detailed, channel, case)
@@ -150,6 +149,12 @@ def _near_copy(
     verdict: Ruling = "inconclusive"
     if best >= case.alpha:
         reason = f"Not even a copy could be told from an independent model here: {facts}. Add inputs or references."
+    elif near.p_value < case.alpha and channel.kind == "label" and not (case.peers or case.opinions_count):
+        # Of inputs that the victim has learnt, an answer sheet says the same. Peers know as much as the victim.
+        reason = (
+            "The suspect names the classes that the victim names, and so does whoever is right where the victim is: "
+            f"{facts}. Ask for its scores, or give peers, which have learnt the same images."
+        )
     elif near.p_value < case.alpha:
         verdict = "stolen"
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
@@ -164,19 +169,6 @@ def _near_copy(
 
 def _either(many: float | None, near: float) -> float:
     return min(1.0, (1.0 if many is None else many) / (1 - _FOR_NEAR), near / _FOR_NEAR)
-
-
-def _labels_alone(near: Finding, case: Case) -> Finding:
-    """Takes `stolen` back where nothing tells the victim's classes from the right ones: whoever knows these (nobody's
-    model, if the victim has learnt the inputs) is no copy. Peers know as much as the victim.
-    """
-    if near.verdict != "stolen" or case.peers:
-        return near
-    reason = (
-        "The suspect names the classes that the victim names, and so does whoever is right where the victim is. Ask "
-        f"for its scores, or give peers, which have learnt the same images: {near.reason[0].lower()}{near.reason[1:]}"
-    )
-    return replace(near, verdict="inconclusive", reason=reason)
 
 
 def _how_near(near: Nearness, margin: float, references: int, channel: Channel) -> str:
