@@ -27,10 +27,7 @@ _REFERENCES, _PEERS = 4, 2
 
 def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dict[str, str]:
     """Claims a model, steals it two ways, trains an innocent one, and verifies all three."""
-    say(
-        f"5. Claiming another model, before it is released: {_REFERENCES} references, {_PEERS} peers, 150 probes, "
-        "a signed commitment."
-    )
+    say("5. Claiming another model, before it is released:")
     splits = load_splits("sample:fashion")
     order = np.random.default_rng(0).permutation(len(splits.train))
     own, others = (splits.train.select(np.sort(order[first : first + _IMAGES])) for first in (0, _IMAGES))
@@ -38,6 +35,8 @@ def claim_story(folder: Path, say: Callable[[str], None], report: Report) -> dic
     victim = fine_tuned("bundled", prepare(own, _SIDE), _SIDE, replace(fit, seed=1), "The model", report)
     settings = ClaimSettings(references=_REFERENCES, peers=_PEERS, fit=fit)
     claim = create_claim(victim, replace(splits, train=own), folder / "claim", settings=settings, report=report)
+    made = claim.commitment
+    say(f"   {made.references} references, {made.peers} peers, {made.probes} probes, a signed commitment.")
     say("6. Two thieves and an innocent.")
     table = prepare(others, _SIDE)
     means = Means(table, fit=fit, seed=2, report=report)
