@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.ownership.claims import SPEC, train_victim, write_photos
+from tests.ownership.claims import train_victim, write_photos
 from typer.testing import CliRunner
 
 from spellward.artifacts import CACHE_VARIABLE
@@ -32,7 +32,7 @@ def steal(place: Path, *more: str) -> list[str]:
 
 def test_a_theft_ends_in_an_ordinary_checkpoint(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(place / "cache"))
-    arguments = steal(place, "--how", "prune-50", "-o", str(place / "thief"), "--epochs", "2", "--base", SPEC, "--json")
+    arguments = steal(place, "--how", "prune-50", "-o", str(place / "thief"), "--epochs", "2", "--json")
     done = runner.invoke(app, arguments, catch_exceptions=False)
     record = json.loads(done.stdout)
     assert done.exit_code == 0 and record["needs"] == "weights"
@@ -43,6 +43,11 @@ def test_a_theft_ends_in_an_ordinary_checkpoint(place: Path, monkeypatch: pytest
 def test_an_unknown_theft_lists_them_all(place: Path) -> None:
     done = runner.invoke(app, steal(place, "--how", "magic", "-o", str(place / "other")))
     assert done.exit_code == 2 and "hard-label" in done.output
+
+
+def test_an_option_that_makes_no_difference_is_refused(place: Path) -> None:
+    done = runner.invoke(app, steal(place, "--how", "copy", "-o", str(place / "other"), "--queries", "50"))
+    assert done.exit_code == 2 and "--queries" in done.output and not (place / "other").exists()
 
 
 def test_nothing_is_written_over(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

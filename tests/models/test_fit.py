@@ -138,8 +138,8 @@ def test_two_at_a_time_in_one_folder_take_turns(tmp_path: Path) -> None:
     assert sorted(bool(one.asked) for one in examples) == [False, True]
 
 
-def test_final_weights_cut_short_are_made_again_from_the_last_checkpoint(tmp_path: Path) -> None:
-    first, second = tiny_model(), tiny_model(seed=3)
+def test_final_weights_cut_short_are_made_again(tmp_path: Path) -> None:
+    first, second = tiny_model(), tiny_model()
     fit(first, TinyExamples(), QUICK, folder=tmp_path)
     final = tmp_path / "final.safetensors"
     final.write_bytes(final.read_bytes()[:-100])
@@ -226,7 +226,7 @@ def test_it_is_quiet_and_writes_into_its_private_folder_alone(
     assert [path.name for path in tmp_path.iterdir() if path.name != "cwd"] == ["run"]
     assert not list((tmp_path / "cwd").iterdir())
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
-    assert len(list((tmp_path / "run").glob("checkpoint-*"))) <= 1
+    assert not list((tmp_path / "run").glob("checkpoint-*"))  # a complete run needs none
 
 
 def test_tensorboard_logs_on_request(tmp_path: Path) -> None:

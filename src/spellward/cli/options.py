@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,15 +73,19 @@ def check_method(method: str) -> None:
 def refuse_beside_key(context: typer.Context, *names: str) -> None:
     """Ends with exit code 2 if options were typed that the key settles already.
 
-    What stands in the environment is a default and does not count.
-
     Raises:
         typer.BadParameter: Naming the first such option.
     """
+    for name in typed(context, *names):
+        raise typer.BadParameter(f"The key settles the {name}. Leave the option out, or leave --key out.")
+
+
+def typed(context: typer.Context, *names: str) -> Iterator[str]:
+    """Those options that the user typed; what stands in the environment is a default and does not count."""
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"The key settles the {name}. Leave the option out, or leave --key out.")
+            yield name
 
 
 def print_record(record: dict[str, Any], as_json: bool) -> None:

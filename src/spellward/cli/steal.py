@@ -23,6 +23,7 @@ app = typer.Typer()
     ),
 )
 def steal_command(
+    context: typer.Context,
     victim: Annotated[str, typer.Argument(help="The model: a checkpoint folder or Hub id.", show_default=False)],
     data: DataArgument,
     how: Annotated[str, typer.Option("--how", help="The theft; an unknown one lists them all.")],
@@ -41,7 +42,7 @@ def steal_command(
     options.refuse_existing(output)
     from spellward.artifacts import check_place, new_folder
     from spellward.attacks.stealing.means import Means
-    from spellward.attacks.stealing.table import STEALING
+    from spellward.attacks.stealing.table import READ, STEALING
     from spellward.data import load_splits, prepare
     from spellward.errors import ModelError
     from spellward.hardware import find_device
@@ -50,6 +51,8 @@ def steal_command(
 
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
+    for option in options.typed(context, *(name for name in READ if name not in STEALING[how].reads)):
+        raise typer.BadParameter(f"The theft {how} makes no use of --{option}. Leave the option out.")
     check_place(output)
     splits = load_splits(data, seed=seed)
     model = open_model(victim, splits.classes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,8 +68,8 @@ def fit(
         model: Its network is changed.
         examples: What to learn.
         settings: How.
-        folder: Private folder for checkpoints. A run that was killed goes on from there; a run that is complete is
-            loaded instead of repeated, and one that another process is at is waited for.
+        folder: Private folder for checkpoints, which go when the run is complete. A run that was killed goes on from
+            there; a complete one is loaded instead of repeated, and one that another process is at is waited for.
         validate: Judges the model after each epoch; higher is better. With `patience` the best epoch's weights stay.
         objective: Network and batch to loss.
         after_backward: May add to the gradients before each optimiser step (network, batch, step).
@@ -106,13 +107,15 @@ def fit(
         save_tensors(model.network, str(part))
         part.replace(folder / _FINAL)
         write_json(folder / _DONE, {"settings": recorded, "result": asdict(result)})
+        for spent in folder.glob("checkpoint-*"):  # three times the size of the weights each
+            shutil.rmtree(spent, ignore_errors=True)
     return result
 
 
 def _complete_run(folder: Path, recorded: dict[str, Any], model: VisionModel) -> FitResult | None:
     """The result of an earlier complete run with the same settings, with its weights loaded.
 
-    Weights that a full disk or a crash cut short count for nothing: the run goes on from its last checkpoint.
+    Weights that a full disk or a crash cut short count for nothing: the run is made again.
     """
     path = folder / _DONE
     if not path.is_file():
