@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from spellward.editors.base import EditSettings
+from spellward.editors.mini import vocabulary
 from spellward.editors.mini.editor import WEIGHTS, MiniEditor
-from spellward.editors.mini.training import pairs, vocabulary
+from spellward.editors.mini.training import pairs
 from spellward.editors.mini.training.sources import source_pictures
 from spellward.editors.salting import apply_code, codes_from_salts
 

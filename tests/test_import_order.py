@@ -1,8 +1,9 @@
-"""Imports go one way; see DESIGN and CONTRIBUTING."""
+"""Imports go one way; see CONTRIBUTING."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ ORDER = (
     {"attacks"},
     {"locking", "ownership"},
     {"reports"},
-    {"serving", "scale"},
     {"cli"},
 )
 LEVELS = {name: level for level, names in enumerate(ORDER) for name in names}
@@ -98,3 +98,24 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, spellward, spellward.cli.main; print(*{'torch', 'transformers', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+BENCHMARKS = sorted((SOURCE.parents[1] / "benchmarks").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_what_a_benchmark_takes_from_the_package_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "spellward":
+            for alias in node.names:
+                assert is_there(node.module or "", alias.name), f"{path.name} takes {alias.name} from {node.module}"
+
+
+def is_there(module: str, name: str) -> bool:
+    """Whether it is a module, or stands in the source of one, which may need what is not installed here."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return False
+    if spec.submodule_search_locations is not None and importlib.util.find_spec(f"{module}.{name}") is not None:
+        return True
+    return name in Path(spec.origin).read_text()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 import spellward
@@ -9,8 +7,6 @@ import spellward
 
 @pytest.mark.parametrize("name", spellward.__all__)
 def test_every_public_name_can_be_had(name: str) -> None:
-    if importlib.util.find_spec(spellward._HOMES[name]) is None:
-        pytest.skip("not written yet")
     assert getattr(spellward, name).__name__ == name
     assert name in dir(spellward)
 

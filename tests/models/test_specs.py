@@ -61,6 +61,23 @@ def test_a_folder_with_other_classes_gets_a_fresh_head(tmp_path: Path) -> None:
         assert all(torch.equal(tensor, body[name]) for name, tensor in own.network.vit.embeddings.state_dict().items())
 
 
+def test_a_folder_of_a_torchvision_model_takes_classes_and_random_weights_too(tmp_path: Path) -> None:
+    own = load_model("torchvision/squeezenet1_1?random", CLASSES, 32, seed=1)
+    save_checkpoint(own, tmp_path / "own")
+    folder, images = tmp_path / "own", pictures(2, 32)
+    fresh, again, other = (load_model(folder, OTHERS, seed=seed) for seed in (3, 3, 4))
+    assert fresh.classes == OTHERS and fresh.logits(images).shape == (2, len(OTHERS))
+    assert np.array_equal(fresh.logits(images), again.logits(images))
+    assert not np.array_equal(fresh.logits(images), other.logits(images))
+    body = {name: value for name, value in own.network.state_dict().items() if not own.in_head(name)}
+    assert body and all(torch.equal(fresh.network.state_dict()[name], value) for name, value in body.items())
+    random = load_model(f"{folder}?random", CLASSES, seed=3)
+    assert random.classes == CLASSES and not np.array_equal(random.logits(images), own.logits(images))
+    assert np.array_equal(load_model(folder, CLASSES, seed=3).logits(images), own.logits(images))
+    with pytest.raises(ModelError, match="not for segmentation"):
+        load_model(folder, CLASSES, task="segmentation")
+
+
 def test_the_seed_decides_a_fresh_head(tmp_path: Path) -> None:
     folder = vit_folder(tmp_path / "vit")
     heads = [load_model(folder, OTHERS, seed=seed).network.classifier.weight for seed in (0, 0, 1)]

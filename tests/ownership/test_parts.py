@@ -174,6 +174,22 @@ def test_one_reference_tells_copies_and_leaves_the_rest_open() -> None:
         assert (near.p_value < 0.01) == (share == 1.0)
 
 
+def test_two_classes_tell_no_more_than_the_likeliest_one() -> None:
+    scores = world().victim
+    pair = np.where(scores >= np.sort(scores)[:, -2, None], softmax(scores), 0)
+    (ours, theirs), channel = on_equal_terms([listen(world(seed=1).victim), listen(pair)])
+    assert channel.kind == "label" and set(np.unique(theirs)) == set(np.unique(ours)) == {0.0, 1.0}
+
+
+def test_a_copy_is_told_on_few_rows_however_they_differ() -> None:
+    made = world(rows=40, references=1)
+    scores = np.where(np.arange(40)[:, None] < 2, 1.0, 0.02) * made.references[0]
+    victim, reference = made.victim - made.victim[:, :1], made.victim - made.victim[:, :1] + scores
+    copy, kin = (nearness(victim, [reference], one, np.ones(40, bool)) for one in (victim, made.related(0.9)))
+    assert copy.p_value > 0.01 > copy.p_of_identity and kin.p_of_identity == 1.0
+    assert nearness(victim, [reference], victim, np.arange(40) < 19).p_of_identity == 1.0  # too few
+
+
 def test_good_models_are_not_accused_for_being_right() -> None:
     """Victim and suspect make no mistakes and tell the class alone; the one reference is poor."""
     made = world(rows=300, references=1, sharpness=4.0, own=1.5)

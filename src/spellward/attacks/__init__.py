@@ -1,1 +1,1 @@
-"""What a thief can try: `unlocking` a locked model without its key."""
+"""What a thief can try: `unlocking` a locked model without its key, and `stealing` a model."""

@@ -135,9 +135,9 @@ def claim_command(
         )
     if claim.weights is None:
         options.hint(
-            "Suspects are judged by answers alone: fewer than three references have a public base with your model. If "
-            f"it was fine-tuned from another than {made.base}, name that with --base: innocent models of it may look "
-            "stolen.",
+            f"Suspects are judged by answers alone: fewer than three references started from {made.base} as your model "
+            "did. Give more --references; or, if it was fine-tuned from another base, name that with --base: innocent "
+            "models of it may look stolen.",
             quiet,
         )
     options.hint(f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet)

@@ -129,13 +129,11 @@ def lock_command(
     from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
     from spellward.keys import Key
     from spellward.locking.lock import lock
-    from spellward.locking.recipe import RECIPES
     from spellward.locking.score import ScoreSettings
     from spellward.models import FitSettings
     from spellward.reports.lock_run import report_on_lock
 
-    if recipe is not None and recipe not in RECIPES:
-        raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
+    options.refuse_unknown_recipe(recipe)
     if key is not None:
         options.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")
         used, passphrase = options.load_key_and_passphrase(key)

@@ -70,6 +70,21 @@ def check_method(method: str) -> None:
         raise typer.BadParameter(f"There is no method {method!r}; there are {', '.join(METHODS)}.")
 
 
+def refuse_unknown_recipe(name: str | None) -> None:
+    """Ends with exit code 2 for a recipe that there is none of.
+
+    Raises:
+        typer.BadParameter: Naming those that there are.
+    """
+    from spellward.errors import ModelError
+    from spellward.locking.recipe import check_recipe
+
+    try:
+        check_recipe(name)
+    except ModelError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def refuse_beside_key(context: typer.Context, *names: str) -> None:
     """Ends with exit code 2 if options were typed that the key settles already.
 

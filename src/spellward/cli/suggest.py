@@ -53,12 +53,10 @@ def suggest_command(
 ) -> None:
     """Measure spells on a few images, without training, and rank them by what a lock under each would reach."""
     from spellward.artifacts import check_place
-    from spellward.locking.recipe import RECIPES
     from spellward.locking.suggest import suggest
     from spellward.reports.suggest_report import write_suggest_report
 
-    if recipe and recipe not in RECIPES:
-        raise typer.BadParameter(f"There is no recipe {recipe!r}; there are {', '.join(RECIPES)}.")
+    options.refuse_unknown_recipe(recipe)
     if output is not None:
         check_place(output)
     with stages(quiet or as_json) as report:

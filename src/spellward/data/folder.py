@@ -39,7 +39,7 @@ def read_folder(root: Path) -> tuple[dict[str, Dataset], list[str]]:
     folders = subfolders(root, root, ignored)
     if not folders:
         raise DataError(f"{root} has no class folders. Put the images of each class into a folder of its name.")
-    splits = _split_folders(root, folders, ignored)
+    splits = _split_folders(root, folders)
     files = {
         split: {folder.name: list(images_below(folder, root, ignored)) for folder in subfolders(path, root, ignored)}
         if path != root
@@ -63,7 +63,7 @@ def read_folder(root: Path) -> tuple[dict[str, Dataset], list[str]]:
     return datasets, ignored
 
 
-def _split_folders(root: Path, folders: list[Path], ignored: list[str]) -> dict[str, Path]:
+def _split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     """Decides whether the folders are splits or classes; `{"train": root}` if they are classes."""
     named = [folder for folder in folders if folder.name.lower() in SPLIT_ALIASES]
     with_train = [folder for folder in named if SPLIT_ALIASES[folder.name.lower()] == "train"]

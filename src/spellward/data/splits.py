@@ -20,7 +20,6 @@ from spellward.errors import DataError
 Task: TypeAlias = Literal["classification", "segmentation", "instances"]
 MASKS, INSTANCES = "mask", "instances"
 """Names of the column of masks: with classes alone, or with objects of one class told apart."""
-SPLIT_NAMES = ("train", "validation", "test")
 _TOLD = 5
 
 

@@ -20,7 +20,7 @@ from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key, is_blank, key_from
 from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
-from spellward.locking.recipe import Recipe, recipe_for
+from spellward.locking.recipe import Recipe, check_recipe, recipe_for
 from spellward.locking.settings_file import TrainingRecord, report_folder
 from spellward.locking.tasks import TASKS
 from spellward.locking.training import fit_lock, lock_examples, teacher_for
@@ -100,6 +100,8 @@ def lock(
     output = Path(output)
     if not output.name:
         raise ArtifactError(f"{output} cannot be a new folder. Name one.")
+    if isinstance(recipe, str):
+        check_recipe(recipe)
     key_path = output.with_name(output.name + ".key")
     key = _given_key(key, editor)
     with storage_errors(output):

@@ -20,7 +20,7 @@ def publish(model: VisionModel, key: Key, recipe: Recipe, output: Path, key_path
     """Writes the checkpoint and `lock.json` into OUTPUT and the key beside it; all of it or nothing.
 
     Returns:
-        The key with the digest of the weights.
+        The key with the digest of all files.
     """
     with new_folder(output) as folder:
         save_checkpoint(model, folder)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from spellward.data import ImageTable, MaskTable
+from spellward.errors import ModelError
 from spellward.locking.decoys import DecoyMix
 from spellward.locking.objective import LockObjective
 from spellward.locking.public_view import ViewSettings
@@ -129,6 +130,21 @@ DEFAULT_RECIPE, DEFAULT_FOR_MASKS = "hardened", "decoy"
 
 
 def recipe_for(train: ImageTable, name: str | None = None) -> Recipe:
-    """The recipe of a name, or else the default one for what the training images show."""
+    """The recipe of a name, or else the default one for what the training images show.
+
+    Raises:
+        ModelError: If there is no recipe of that name.
+    """
+    check_recipe(name)
     usual = DEFAULT_FOR_MASKS if isinstance(train, MaskTable) else DEFAULT_RECIPE
     return RECIPES[name or usual]
+
+
+def check_recipe(name: str | None) -> None:
+    """Refuses the name of a recipe that there is none of; none at all, or an empty one, stands for the default.
+
+    Raises:
+        ModelError: Naming those that there are.
+    """
+    if name and name not in RECIPES:
+        raise ModelError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")

@@ -16,6 +16,7 @@ from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.locking.candidates import STRENGTHS, candidates
 from spellward.locking.forecast import Forecast, forecast
+from spellward.locking.recipe import check_recipe
 from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, drawn
 from spellward.models import load_model
 
@@ -63,6 +64,7 @@ def suggest(
     Raises:
         SpellwardError: For data, models and editors that cannot be used.
     """
+    check_recipe(recipe)
     by = load_editor(editor) if isinstance(editor, str) else editor
     splits = data if isinstance(data, Splits) else load_splits(data, seed=seed)
     # Classes are all that the backbone is asked about, so a classifier does for images with masks too.

@@ -111,21 +111,34 @@ def load_checkpoint(
         return load_pretrained(name, classes, random, task)
     check_folder(path)
     if (path / OWN_FILE).is_file():
-        return _load_own(path, module)
+        return _load_own(path, classes, random, module, task)
     return load_pretrained(str(path), classes, random, task)
 
 
-def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
+def _load_own(
+    folder: Path, classes: tuple[str, ...] | None, random: bool, module: nn.Module | None, task: str | None
+) -> VisionModel:
     from spellward.models.specs import load_model
 
     record = read_own_record(folder)
     spec: str = record["spec"]
     if spec == "module" and module is None:
         raise ModelError(f"{folder} was made from a module in memory; load it with `load_checkpoint(..., module=...)`.")
+    made_for, names = record.get("task", CLASSIFICATION), tuple(record["classes"])
+    if task not in (None, made_for):
+        raise ModelError(f"{folder} is for {made_for}, not for {task}. Name another model.")
     source: Any = module if spec == "module" else spec.split("?")[0] + "?random"
-    task = record.get("task", CLASSIFICATION)
-    model = load_model(source, tuple(record["classes"]), record["input_size"], task=task)
-    model.spec, model.mean, model.std = spec, tuple(record["mean"]), tuple(record["std"])
+
+    def built(own: tuple[str, ...]) -> VisionModel:
+        # `load_model`, which may have called this, has set the seed of whatever is fresh.
+        model = load_model(source, own, record["input_size"], seed=torch.initial_seed(), task=made_for)
+        model.spec, model.mean, model.std = spec, tuple(record["mean"]), tuple(record["std"])
+        return model
+
+    asked = names if classes is None else classes
+    if random:
+        return built(asked)
+    model = built(names)
     try:
         if isinstance(model.network, mask_rcnn.MaskRCNN):
             with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
@@ -133,7 +146,19 @@ def _load_own(folder: Path, module: nn.Module | None) -> VisionModel:
         load_tensors(model.network, str(folder / WEIGHTS_FILE))
     except (RuntimeError, SafetensorError) as error:
         raise ArtifactError(f"{folder / WEIGHTS_FILE} does not fit {spec}, or is truncated.") from error
-    return model
+    return model if asked == names else _with_body(built(asked), model)
+
+
+def _with_body(fresh: VisionModel, model: VisionModel) -> VisionModel:
+    """A fresh model with another's weights, but for the head and whatever else goes by the number of classes."""
+    state = fresh.network.state_dict()
+    body = {
+        name: value
+        for name, value in model.network.state_dict().items()
+        if name in state and not fresh.in_head(name) and state[name].shape == value.shape
+    }
+    fresh.network.load_state_dict({**state, **body})
+    return fresh
 
 
 @contextlib.contextmanager

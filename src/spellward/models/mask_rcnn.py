@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import masks_to_boxes
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from spellward.errors import ModelError
@@ -116,10 +117,5 @@ def _replace_predictors(network: Any, classes: int) -> None:
 
 def _boxes(masks: Tensor) -> Tensor:
     """Left, top, right, bottom of bool [n, S, S], float32 [n, 4]; at least a pixel wide and high."""
-    if not len(masks):
-        return masks.new_zeros((0, 4), dtype=torch.float32)
-    edges = []
-    for mask in masks:
-        rows, columns = mask.any(dim=1).nonzero()[:, 0], mask.any(dim=0).nonzero()[:, 0]
-        edges.append(torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]))
-    return torch.stack(edges).float()
+    to_the_last_pixel: Tensor = masks_to_boxes(masks)
+    return to_the_last_pixel + to_the_last_pixel.new_tensor([0, 0, 1, 1])

@@ -13,6 +13,8 @@ commitment   digests and signature, fixed before any suspect is seen
 Verifying one:
 
 exported     the probes as pictures, with a table to fill in
+answers_table a CSV file of answers: its header, and the probe that each row is about
+class_names  names of classes, whatever case and marks a table gives them
 answers_file recorded answers, matched by names where they have any
 suspects     a checkpoint, an ONNX file, recorded outputs or a callable -> its answers
 verify       a claim and a suspect -> verdict                                  (`verify`)
@@ -22,10 +24,15 @@ The test itself:
 outputs      files and arrays -> float64 [N, K] scores                         (`load_outputs`)
 channel      what a suspect tells (all, rounded, top-k, class only), applied to every model alike
 standardise  scores -> rows that scaling, shifts and softmax do not change
+apart        whether victim, references and peers are models of their own
+noised       noise on probabilities, or a uniform share among them
 sanity       suspects that are no working copy of the task: inconclusive, with the cause
 quality      what better models than the references share: taken out
 statistic    residual cosine: what victim and suspect share beyond the references
 null         how far an independent model may get: over models, not over rows
+doubles      references with the suspect's opinion: what being right gets an independent model
+against_many the effect of a suspect against three references or more, and both nulls
+grain        what storing a model does to its weights
 descent      whether weights moved from the public base as the victim's did, where they can be seen
 nearness     near copies: the test for one reference, and for victims with little of their own
 sequential   a test that may stop at any query

@@ -121,7 +121,7 @@ def queries_needed(judged: Judged, alpha: float, seed: int) -> int | None:
         raised = np.mean([row_cosines(victim, rest, one)[0] for one, rest in zip(doubles, apart, strict=True)], axis=0)
         # Differences reach from -2 to 2.
         bets.append(bet(0.5 * (cosines - raised), weights, 0.5 * (threshold - null.mean), alpha, seed))
-    needed = [one.queries for one in bets if one.queries is not None]
+    needed = [rows for rows in bets if rows is not None]
     return max(needed) if len(needed) == len(bets) else None
 
 

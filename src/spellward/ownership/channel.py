@@ -15,12 +15,16 @@ from typing import Literal
 import numpy as np
 from scipy.special import log_softmax
 
+from spellward.ownership.noised import noise_in, without_uniform
 from spellward.ownership.outputs import Floats
 
 _MOST_DECIMALS = 6
 _PERCENT = 100.0
 _MOST_OF_IT = 0.9
 _SHARPNESS_STEPS = 24
+_ABOVE_NOISE = 4.0
+_PAIR = 2
+"""Where two classes are told, all others take the score of the second: rows differ in the likeliest one alone."""
 _SHARPEST = 1e3
 _COARSENESS = ("full", "clipped", "rounded", "top", "label")
 
@@ -71,10 +75,11 @@ def listen(outputs: Floats) -> Told:
         outputs: float64 [N, K], finite but for -inf. Probabilities may be in per cent, or parts of any other whole.
     """
     outputs = _as_shares(outputs)
+    if noise := noise_in(outputs):
+        return Told(_logarithms(outputs), Channel("clipped", floor=_ABOVE_NOISE * noise))
     if not _are_probabilities(outputs):
         return Told(outputs, _channel_of_scores(outputs))
-    with np.errstate(divide="ignore"):
-        scores = np.log(np.maximum(outputs, 0.0))
+    scores = _logarithms(outputs)
     coarse = _channel_of_scores(scores)
     if coarse.kind == "label":
         return Told(scores, coarse)
@@ -82,11 +87,18 @@ def listen(outputs: Floats) -> Told:
         return Told(scores, Channel("rounded", floor=0.5 * 10.0**-decimals, decimals=decimals))
     if coarse.kind == "top":
         return Told(scores, coarse)
-    least = float(outputs.min())
-    if (outputs <= least).sum() > max(3, outputs.size // 500):
-        floor = max(least, float(outputs[outputs > 0].min()))
-        return Told(scores, Channel("clipped", floor=floor))
-    return Told(scores, Channel())
+    apart = without_uniform(outputs)
+    least, smallest = float(apart.min()), float(apart[apart > 0].min())
+    if (apart <= least).sum() > max(3, apart.size // 500):
+        return Told(_logarithms(apart), Channel("clipped", floor=max(least, smallest)))
+    # A few zeros are what single precision could not hold, or what somebody put there: no reason to tell less.
+    return Told(_logarithms(np.maximum(apart, smallest)), Channel())
+
+
+def _logarithms(outputs: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        scores: Floats = np.log(np.maximum(outputs, 0.0))
+    return scores
 
 
 def on_equal_terms(models: Sequence[Told]) -> tuple[list[Floats], Channel]:
@@ -101,6 +113,8 @@ def on_equal_terms(models: Sequence[Told]) -> tuple[list[Floats], Channel]:
     coarsest = max(
         (told.channel for told in models), key=lambda one: (_COARSENESS.index(one.kind), -one.count, one.floor)
     )
+    if coarsest.kind == "top" and coarsest.count == _PAIR:
+        coarsest = Channel("label", count=1)
     if coarsest.kind in ("full", "top", "label"):
         return [_narrow(told.scores, coarsest) for told in models], coarsest
     given = [told for told in models if told.channel.kind != "full"]

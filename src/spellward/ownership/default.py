@@ -29,6 +29,7 @@ _ALIKE = 0.5
 # classes up to 4 % of innocent models were accused at 1 %, all of them by 5 rows' worth or fewer. The 150 probes of
 # trained claims are worth 116 to 126 (benchmarks/TUNING.md).
 _TELLING = 6.0
+_FINE = 3
 _ONLY_NEAR = "These answers and references can only show a near copy of the victim, and this is none"
 
 
@@ -84,8 +85,9 @@ def _or_near(
     """
     others = [*innocent, consensus(innocent)]
     near, copy = (nearness(victim, others, one, detailed, case.seed, BESIDE) for one in (suspect, victim))
-    p_value, best = _either(many.p_value, near.p_value), _either(many.best_p_value, copy.p_value)
-    if many.verdict != "stolen" and near.p_value < _FOR_NEAR * case.alpha:
+    p_near = _p_of(near, channel)
+    p_value, best = _either(many.p_value, p_near), _either(many.best_p_value, _p_of(copy, channel))
+    if many.verdict != "stolen" and p_near < _FOR_NEAR * case.alpha:
         facts = _how_near(near, BESIDE, len(innocent), channel)
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
         return Finding("stolen", p_value, 1 - near.ratio, reason, 1 - BESIDE, best, None, str(channel), "nearness")
@@ -143,19 +145,20 @@ def _near_copy(
 ) -> Finding:
     """For want of a null: whether the suspect is all but the victim; from `clear` on it is clearly something else."""
     others = [*references, consensus(references)] if len(references) > 1 else references
-    best = nearness(victim, others, victim, told, case.seed, NEAR).p_value
+    best = _p_of(nearness(victim, others, victim, told, case.seed, NEAR), channel)
     near = nearness(victim, others, suspect, told, case.seed, NEAR)
+    p_value = _p_of(near, channel)
     facts = _how_near(near, NEAR, len(references), channel)
     verdict: Ruling = "inconclusive"
     if best >= case.alpha:
         reason = f"Not even a copy could be told from an independent model here: {facts}. Add inputs or references."
-    elif near.p_value < case.alpha and channel.kind == "label" and not (case.peers or case.opinions_count):
+    elif p_value < case.alpha and channel.kind == "label" and not (case.peers or case.opinions_count):
         # Of inputs that the victim has learnt, an answer sheet says the same. Peers know as much as the victim.
         reason = (
             "The suspect names the classes that the victim names, and so does whoever is right where the victim is: "
             f"{facts}. Ask for its scores, or give peers, which have learnt the same images."
         )
-    elif near.p_value < case.alpha:
+    elif p_value < case.alpha:
         verdict = "stolen"
         reason = f"The suspect is far nearer to the victim than independent models are to one another: {facts}."
     elif near.ratio < clear:
@@ -164,7 +167,13 @@ def _near_copy(
         verdict = "not shown"
         reason = f"The suspect is no nearer to the victim than an independent model may be: {facts}."
     effect = max(0.0, 1 - near.ratio)
-    return Finding(verdict, near.p_value, effect, reason, 1 - NEAR, best, None, str(channel), "nearness")
+    return Finding(verdict, p_value, effect, reason, 1 - NEAR, best, None, str(channel), "nearness")
+
+
+def _p_of(near: Nearness, channel: Channel) -> float:
+    """Where little is told, as the likeliest classes or two decimals, good models may say the same of every input."""
+    fine = channel.kind in ("full", "clipped") or channel.decimals >= _FINE
+    return min(near.p_value, near.p_of_identity) if fine else near.p_value
 
 
 def _either(many: float | None, near: float) -> float:

@@ -133,7 +133,7 @@ def gather(
     mixtures = MIXTURES_PER_PROBE * settings.probes
     held_out = private.subset(reserved)
     pool = candidates(held_out, mixtures, settings.private_images, settings.seed)
-    fit = FitSettings(**{**settings.fit.__dict__, "seed": settings.seed})
+    fit = replace(settings.fit, seed=settings.seed)
     asked = held_out.images[:]
     edited = [one if unlocked is None else unlocked.edited(one) for one in (pool.images, asked)]
     outputs, known = [victim.logits(edited[0])], [_right(victim.logits(edited[1]), held_out)]

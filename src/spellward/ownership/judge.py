@@ -21,7 +21,7 @@ from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"
 METHODS: dict[str, Method] = {DEFAULT: default_test, **BASELINES}
-VERSION = "spellward/11"
+VERSION = "spellward/12"
 """Of the default test: raised whenever it would judge otherwise."""
 _IDLE_SHARE = 0.5
 

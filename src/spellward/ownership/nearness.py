@@ -40,6 +40,7 @@ NEAR = 0.1
 BESIDE = 0.25
 # Between margin and this, few references do not tell a distilled copy from a good independent model.
 CLEAR = 0.6
+_SAME = 1e-4
 _BLOCKS = 20
 _LEAST_BLOCKS = 5
 _BLOCK_ROWS = 4
@@ -58,6 +59,15 @@ class Nearness:
     ratio: float
     p_value: float
     rows: int
+
+    @property
+    def p_of_identity(self) -> float:
+        """p-value where suspect and victim say the same: of an independent model half of the rows would be otherwise.
+
+        It holds however unevenly the distances to others are spread, which on few rows leaves `p_value` nothing to go
+        by. 1 where they do not say the same, or on hardly any rows.
+        """
+        return 0.5**self.rows if self.ratio <= _SAME and self.rows >= _LEAST_BLOCKS * _BLOCK_ROWS else 1.0
 
 
 def nearness(

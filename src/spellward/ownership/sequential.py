@@ -11,7 +11,6 @@ probability alpha. So two errors add up: that of the null over models, and that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,19 +21,6 @@ from spellward.ownership.statistic import kinship
 _BOLDNESS = 0.75
 # What a bettor believes before the first row; it counts as much as one row.
 _FIRST_MEAN, _FIRST_VARIANCE = 0.3, 0.15
-
-
-@dataclass(frozen=True)
-class Wealth:
-    """How a bet against innocence went.
-
-    Attributes:
-        e_value: The largest wealth reached; its inverse is a valid p-value at any stopping time.
-        queries: Rows until the wealth reached 1/alpha; `None` if it never did.
-    """
-
-    e_value: float
-    queries: int | None
 
 
 def row_cosines(victim: Floats, references: Sequence[Floats], suspect: Floats) -> tuple[Floats, Floats]:
@@ -73,7 +59,7 @@ def weighted_mean(cosines: Floats, weights: Floats) -> float:
     return float((cosines * weights).sum() / max(float(weights.sum()), 1e-12))
 
 
-def bet(cosines: Floats, weights: Floats, threshold: float, alpha: float, seed: int = 0) -> Wealth:
+def bet(cosines: Floats, weights: Floats, threshold: float, alpha: float, seed: int = 0) -> int | None:
     """Bets that the weighted mean cosine exceeds a threshold.
 
     Args:
@@ -82,19 +68,20 @@ def bet(cosines: Floats, weights: Floats, threshold: float, alpha: float, seed: 
         threshold: What an independent model does not exceed, in (-1, 1).
         alpha: Error rate.
         seed: Of the order of rows.
+
+    Returns:
+        Rows until the wealth reached 1/alpha; `None` if it never did.
     """
     order = np.random.default_rng(seed).permutation(len(cosines))
     gains = (weights * (cosines - threshold))[order]
     most = _BOLDNESS / (1 + threshold)
-    mean, squares, wealth, best = _FIRST_MEAN, _FIRST_VARIANCE + _FIRST_MEAN**2, 0.0, 0.0
-    needed = None
+    mean, squares, wealth = _FIRST_MEAN, _FIRST_VARIANCE + _FIRST_MEAN**2, 0.0
     for row, gain in enumerate(gains, start=1):
         # The growth-optimal bet to second order (aGRAPA), from earlier rows alone.
         stake = min(max(mean / max(squares, 1e-12), 0.0), most)
         wealth += float(np.log1p(stake * gain))
-        best = max(best, wealth)
-        if needed is None and wealth >= -np.log(alpha):
-            needed = row
+        if wealth >= -np.log(alpha):
+            return row
         mean += (gain - mean) / (row + 1)
         squares += (gain**2 - squares) / (row + 1)
-    return Wealth(float(np.exp(min(best, 700.0))), needed)
+    return None

@@ -1,6 +1,6 @@
 """Residual correlation: what victim and suspect share beyond what all models of the task share.
 
-METHODS (section 2) centres the victim on one half of the references and the suspect on the other half, because two
+A simpler statistic centres the victim on one half of the references and the suspect on the other half, because two
 models centred on the same reference correlate even if both are innocent. Here this is done for all pairs of two
 different references at once, in closed form:
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from spellward.data import ImageTable, MaskTable
 from spellward.data.overlays import overlay
 from spellward.locking.unlock import UnlockedModel, edit_with_key
-from spellward.models.grouping import Objects, objects_in, true_objects
+from spellward.models.grouping import Objects, true_objects
 from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel, maps_of_size
 from spellward.reports.lock_report import SamplePair
@@ -67,7 +67,8 @@ def _object_pairs(
 ) -> Iterator[SamplePair]:
     """The same with a colour for each object."""
     size = int(clean.shape[-1])
-    seen = [[objects_in(maps) for maps in maps_of_size(model.logits(images), size)] for images in (clean, edited)]
+    # Grouped as they were scored: enlarged first, the maps would have more centres.
+    seen = [[one.at_size(size) for one in model.objects(images)] for images in (clean, edited)]
     for row, (shut, opened) in enumerate(zip(*seen, strict=True)):
         pictures = [
             overlay(images[row].permute(1, 2, 0).numpy(), found.numbers(), 1 + len(found))

@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.attacks.stealing import distillation
+from spellward.attacks.stealing.data_free import Generator, generator_loss, imagined
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.attacks.stealing.means import Means, answers, parameters, student, train, true_targets
 from spellward.attacks.stealing.queries import asked_about, synthetic
@@ -177,3 +178,28 @@ def test_a_run_that_was_made_is_not_repeated(victim: VisionModel, means: Means, 
     told = Means(means.images, SPEC, queries=120, fit=FIT, report=lambda name, *_: seen.append(name))
     STEALING["hard-label"].run(victim, told)
     assert not seen
+
+
+def test_a_generator_makes_pictures_that_the_student_tells_apart(victim: VisionModel) -> None:
+    before = state_digest(victim.network)
+    made = imagined(victim, 100, seed=1)
+    assert made.dtype == torch.uint8 and made.shape == (100, 3, 32, 32)
+    assert torch.equal(made, imagined(victim, 100, seed=1)) and not torch.equal(made, imagined(victim, 100, seed=2))
+    assert state_digest(victim.network) == before
+    said = softmax(victim.logits(made), axis=1)
+    nothing = softmax(victim.logits(synthetic(100, 32, CLASSES, 1).images[:]), axis=1)
+    assert (
+        said.max(axis=1).mean() > nothing.max(axis=1).mean() and (np.bincount(said.argmax(1), minlength=3) > 10).all()
+    )
+    assert len(imagined(victim, 1, seed=1)) == 1
+
+
+@pytest.mark.parametrize("side", [32, 50, 64])
+def test_pictures_have_the_side_that_is_asked_for(side: int) -> None:
+    pictures = Generator(side)(torch.randn(4, 128))
+    assert pictures.shape == (4, 3, side, side) and pictures.min() >= 0 and pictures.max() <= 255
+
+
+def test_a_generator_is_paid_for_sure_pictures_of_all_classes() -> None:
+    sure_of_all, sure_of_one, unsure = torch.eye(3) * 9, torch.eye(3)[[0, 0, 0]] * 9, torch.zeros(3, 3)
+    assert generator_loss(sure_of_all) < generator_loss(unsure) < generator_loss(sure_of_one)

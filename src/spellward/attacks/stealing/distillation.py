@@ -61,24 +61,6 @@ def out_of_distribution(victim: VisionModel, means: Means) -> VisionModel:
     return _taught(victim, means, images, soft, means.base)
 
 
-def data_free(victim: VisionModel, means: Means) -> VisionModel:
-    """As above, with half of the questions about pictures that an earlier student is least sure of.
-
-    A stand-in for data-free distillation (DFME, arXiv 2011.14779) without its generator: pictures are drawn and
-    selected, not optimised, and the student's doubt takes the place of its disagreement with the victim, which would
-    cost a question for each picture.
-    """
-    half = max(2, means.queries // 2)
-    first = synthetic(half, victim.input_size, victim.classes, means.seed)
-    scout = _taught(victim, means, first, soft, means.base)
-    more = synthetic(2 * half, victim.input_size, victim.classes, means.seed + 1)
-    # Only pictures that are kept count as questions: which of two is asked about is the student's own choice.
-    unsure = -np.max(answers(scout, more), axis=1)
-    kept = more.subset(np.sort(np.argsort(-unsure, kind="stable")[:half]))
-    targets = answers(victim, kept)
-    return train(scout, kept, targets, means)
-
-
 def _start(start: str, means: Means) -> Any:
     return {"base": means.base, "other": means.other, "scratch": f"{str(means.base).partition('?')[0]}?random"}[start]
 

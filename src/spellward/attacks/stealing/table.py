@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from spellward.attacks.stealing import distillation, weights
+from spellward.attacks.stealing import data_free, distillation, weights
 from spellward.attacks.stealing.means import Means
 from spellward.models import VisionModel
 
@@ -46,6 +46,6 @@ STEALING: dict[str, Stealing] = {
     "hard-label": Stealing(distillation.distil(distillation.hard), "answers", _STUDENT),
     "top-k": Stealing(distillation.distil(distillation.top), "answers", _STUDENT),
     "out-of-distribution": Stealing(distillation.out_of_distribution, "answers", _STUDENT),
-    "data-free": Stealing(distillation.data_free, "answers", _STUDENT),
+    "data-free": Stealing(data_free.data_free, "answers", _STUDENT),
     "retrain": Stealing(weights.retrain, "data", ("base", "epochs")),
 }

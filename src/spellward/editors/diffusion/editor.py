@@ -21,6 +21,7 @@ from spellward.editors.diffusion.presets import defaults_of
 from spellward.editors.diffusion.prompts import PromptEmbeddings
 from spellward.editors.salting import apply_code, codes_from_salts
 from spellward.errors import EditorError
+from spellward.hardware import find_device
 
 ALGORITHM = "diffusion-1"
 _BATCH_PIXELS = 256 * 256
@@ -70,8 +71,7 @@ class DiffusionEditor(Editor):
             raise EditorError(f"The denoising strength is above 0 and at most 1; got {denoising}.")
         if batch_size is not None and batch_size < 1:
             raise EditorError(f"The batch size is at least 1; got {batch_size}.")
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._device = torch.device(name)
+        self._device = find_device(device)
         self._precision = resolve_precision(precision, self._device)
         self.batch_size = batch_size or (_GPU_BATCH if self._device.type == "cuda" else _CPU_BATCH)
         self._accepts = frozenset(inspect.signature(pipeline.__call__).parameters)

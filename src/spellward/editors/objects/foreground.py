@@ -19,7 +19,6 @@ from spellward.models.segmentation import SegmentationModel
 
 _BATCH = 32
 _SIDE = 64
-_STRIDE_LAYER = "blocks.2"
 _LEVELS = 64
 _GROW = 0.02
 _CAUTION = 0.7

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spellward.editors.base import EditSettings
 from spellward.editors.diffusion.loading import find_pipeline, load_inpainting, pipeline_digest, quiet
+from spellward.hardware import find_device
 
 DEFAULTS = EditSettings(steps=20, guidance=7.5, image_guidance=1.0, strength=1.0)
 
@@ -27,8 +28,7 @@ class InpaintingInserter:
     """
 
     def __init__(self, pipeline: Any, digest: str, device: str = "auto") -> None:
-        place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._pipeline = pipeline.to(place)
+        self._pipeline = pipeline.to(find_device(device))
         self._multiple = math.lcm(8, int(pipeline.image_processor.config.vae_scale_factor))
         self._accepts = frozenset(inspect.signature(pipeline.__call__).parameters)
         self.name = f"inpaint-{digest}"

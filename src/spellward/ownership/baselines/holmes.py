@@ -1,6 +1,6 @@
 """Holmes as published (arXiv 2507.00724): a meta-classifier of output differences, and its own test.
 
-METHODS (section 2) lists its flaws, which are kept here on purpose: p-values that depend on the temperature and on the
+Its flaws are kept here on purpose: p-values that depend on the temperature and on the
 seed, nonsense that is flagged, a scaler that is refitted on each suspect, rows that are trained and tested on.
 """
 
