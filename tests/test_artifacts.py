@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spellward import artifacts
-from spellward.artifacts import atomic_write, cache_root, check_place, private_folder, safe_join, turn_in
+from spellward.artifacts import atomic_write, cache_root, check_outside, check_place, private_folder, safe_join, turn_in
 from spellward.errors import ArtifactError, StorageError
 
 
@@ -190,3 +190,14 @@ def test_what_fails_during_a_turn_is_not_blamed_on_the_folder(tmp_path: Path) ->
     assert not isinstance(raised.value, StorageError)
     with turn_in(tmp_path):  # it was given back
         pass
+
+
+def test_an_output_among_the_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for output, data in ((tmp_path / "new", tmp_path), (Path("new"), "."), (Path("a/../new"), str(tmp_path))):
+        with pytest.raises(ArtifactError, match="Name an output outside"):
+            check_outside(output, data)
+    for elsewhere in (tmp_path, tmp_path.parent / "new", tmp_path.with_name(f"{tmp_path.name}-locked")):
+        check_outside(elsewhere, tmp_path)
+    check_outside(tmp_path / "new", "sample:fashion")
+    check_outside(tmp_path / "new", {"train": tmp_path})

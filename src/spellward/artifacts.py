@@ -184,6 +184,19 @@ def check_place(path: Path) -> None:
         tempfile.TemporaryFile(dir=nearest).close()
 
 
+def check_outside(output: Path, data: object) -> None:
+    """Refuses an output inside the folder of data that it is made from: read again, it would count as data.
+
+    Raises:
+        ArtifactError: If it lies there.
+    """
+    if not isinstance(data, (str, Path)):
+        return
+    with contextlib.suppress(OSError):  # a name of the Hub may be no path at all
+        if Path(data).is_dir() and Path(data).resolve() in output.resolve().parents:
+            raise ArtifactError(f"{output} lies in {data} and would be read as data next time. Name an output outside.")
+
+
 def cache_root() -> Path:
     """The private cache folder: $SPELLWARD_CACHE, or `spellward` below the user's cache folder.
 

@@ -109,8 +109,10 @@ def test_protect_adds_changes_and_removes_a_passphrase(path: Path, key: Key, mon
 
 
 def test_pair_takes_a_changed_folder_for_the_keys_own(
-    tmp_path: Path, path: Path, key: Key, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, key: Key, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    key, path = key.with_(editor_fingerprint="of mini"), tmp_path / "used.key"
+    key.save(path)
     folder = tmp_path / "locked"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
@@ -123,8 +125,20 @@ def test_pair_takes_a_changed_folder_for_the_keys_own(
     assert "score" in capsys.readouterr().err
     assert run("key", "pair", folder, path, "--quiet") == 0
     assert Key.load(path) == paired
+    monkeypatch.chdir(tmp_path)
+    assert run("key", "pair", folder, path, "--editor", "img2img:locked", "--quiet") == 0
+    assert Key.load(path).editor == f"img2img:{folder}"  # from wherever it is opened next
     assert capsys.readouterr().err == ""
     assert run("key", "pair", tmp_path, path) == 5
+
+
+def test_a_key_that_has_locked_nothing_is_paired_with_nothing(
+    tmp_path: Path, path: Path, key: Key, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "locked").mkdir()
+    write_lock(tmp_path / "locked", "0" * 32, "recipe", 1)
+    assert run("key", "pair", tmp_path / "locked", path) == 4
+    assert "never locked" in capsys.readouterr().err and Key.load(path) == key
 
 
 def test_a_passphrase_can_come_from_a_file(

@@ -69,6 +69,11 @@ def test_score_prints_every_figure(locked: Path, photos: Path) -> None:
 def test_edit_writes_a_picture(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "look.png"
     words = ["edit", str(photos / "red" / "0.png"), "--spell", "snow", "-o", str(output)]
+    before = (photos / "red" / "0.png").read_bytes()
+    assert runner.invoke(app, [*words[:-1], words[1]], catch_exceptions=True).exit_code != 0
+    assert (photos / "red" / "0.png").read_bytes() == before  # the picture itself is no output
+    record = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
+    assert record == {"image": words[1], "edited": str(output)}
     assert runner.invoke(app, words).exit_code == 0
     assert Image.open(output).size == (64, 64)
     assert stat.S_IMODE(output.stat().st_mode) == 0o600  # beside the clean picture it helps a thief

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,13 @@ def test_two_images_of_one_name_get_masks_of_their_own(locked: Path, pairs: Path
     ]
     assert runner.invoke(app, words).exit_code == 0
     assert {path.name for path in (tmp_path / "out").glob("*.mask.png")} == {"3.mask.png", "3-2.mask.png"}
+    rows = json.loads(runner.invoke(app, [*words, "--json"]).stdout)["predictions"]
+    names = [{what: row[what] for what in ("mask", "overlay")} for row in rows]
+    out = tmp_path / "out"
+    assert names == [{what: str(out / f"{stem}.{what}.png") for what in ("mask", "overlay")} for stem in ("3", "3-2")]
+    table = list(csv.DictReader(io.StringIO(runner.invoke(app, [*words, "--format", "csv"]).stdout)))
+    assert [row["mask"] for row in table] == [one["mask"] for one in names]
+    assert all(None not in row and None not in row.values() for row in table)  # no row is longer or shorter
 
 
 def test_score_prints_the_outline_too(locked: Path, pairs: Path) -> None:
@@ -219,7 +228,20 @@ def test_predict_gives_every_object_with_its_box(
     assert np.abs(np.array([one["box"] for one in row["classes"]]) - there.boxes() * scales).max() <= 0.5
     numbers = np.asarray(Image.open(tmp_path / "larger.instances.png"))
     assert numbers.shape == (48, 64) and set(np.unique(numbers)) == {0, 1, 2}
-    assert runner.invoke(app, words).stdout.count("box 100.0%") == 2
+    assert runner.invoke(app, words).stdout.count("box 100.0% at ") == 2
+    assert row["instances"] == str(tmp_path / "larger.instances.png")
+    (cells,) = csv.DictReader(io.StringIO(runner.invoke(app, [*words, "--format", "csv"]).stdout))
+    assert [cells[f"box_{rank}"] for rank in (1, 2)] == [" ".join(map(str, one["box"])) for one in row["classes"]]
+
+
+def test_for_masks_a_classifier_is_forecast_and_no_thief(pairs: Path, tmp_path: Path) -> None:
+    page = tmp_path / "spells.html"
+    words = ["suggest", str(pairs), "--n", "1", "--size", "32", "--strength", "0.5", "-o", str(page)]
+    result = runner.invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    (spell,) = json.loads(result.stdout)["spells"]
+    assert spell["forecast"]["gain"] is None and "classifier" in spell["forecast"]["measure"]
+    assert "These images have masks" in page.read_text() and "These images have masks" in result.stderr
 
 
 def test_data_of_another_kind_are_refused(apart: Path, coco: Path) -> None:

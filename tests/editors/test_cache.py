@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spellward.artifacts import private_folder, turn_in
 from spellward.data.table import ImageTable, table_from_arrays
-from spellward.editors import load_editor
+from spellward.editors import lasting_spec, load_editor
 from spellward.editors.base import Editor, EditSettings
 from spellward.editors.cache import cache_clear, cache_size, edit_table
 from spellward.errors import EditorError
@@ -194,6 +194,16 @@ def test_an_empty_table_and_wrong_counts(table: ImageTable) -> None:
         edit_table(Shifter(), table, ["p", "q"], 0, None)
     with pytest.raises(EditorError, match="16 bytes"):
         edit_table(Shifter(), table, "p", 0, b"short")
+
+
+def test_a_spec_lasts_when_the_working_directory_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipes" / "own").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for prefix in ("", "img2img:", "object:inpaint:", "object:keep:"):
+        assert lasting_spec(f"{prefix}pipes/own") == f"{prefix}{tmp_path}/pipes/own"
+        assert lasting_spec(f"{prefix}some/hub-id") == f"{prefix}some/hub-id"
+    (tmp_path / "mini").mkdir()
+    assert lasting_spec("mini") == "mini"
 
 
 def test_editors_are_found_by_name() -> None:

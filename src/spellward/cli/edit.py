@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spellward.cli import options
-from spellward.cli.options import QuietOption, examples
+from spellward.cli.options import JsonOption, QuietOption, examples
 
 app = typer.Typer()
 
@@ -32,6 +32,7 @@ def edit_command(
     size: Annotated[
         int | None, typer.Option("--size", min=16, max=2048, help="Side of the square image that is edited.")
     ] = None,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Edit one image with a spell (unsalted) or with a key."""
@@ -46,4 +47,6 @@ def edit_command(
     if size is not None:
         used = used.with_(resolution=size)
     edit_file(image, used, output)
-    options.hint(f"Wrote {output}.", quiet)
+    if as_json:
+        options.print_record({"image": str(image), "edited": str(output)}, as_json)
+    options.hint(f"Wrote {output}.", quiet or as_json)

@@ -109,7 +109,11 @@ def protect(
 
 @app.command(
     "pair",
-    epilog=examples("spellward key pair locked/ locked.key", "spellward key pair pruned/ locked.key -o pruned.key"),
+    epilog=examples(
+        "spellward key pair locked/ locked.key",
+        "spellward key pair pruned/ locked.key -o pruned.key",
+        "spellward key pair locked/ locked.key --editor /new/place/of/the/pipeline",
+    ),
 )
 def pair(
     model: ModelArgument,
@@ -117,15 +121,19 @@ def pair(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the key here, not over itself.", show_default=False)
     ] = None,
+    editor: Annotated[
+        str | None, typer.Option("--editor", help="Where the key's editor is now, if its folder was moved.")
+    ] = None,
     passphrase_file: PassphraseFileOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Take a locked folder as it is now for the one that a key opens, after you changed its weights yourself."""
+    from spellward.editors import lasting_spec
     from spellward.locking.pairing import pair as pair_with
 
     loaded, passphrase = options.load_key_and_passphrase(key, passphrase_file)
-    paired = pair_with(model, loaded)
+    paired = pair_with(model, loaded if editor is None else loaded.with_(editor=lasting_spec(editor)))
     paired.save(output or key, passphrase, overwrite=output is None)
     record = {"key": str(output or key), "lock_id": paired.lock_id, "weights_digest": paired.weights_digest}
     options.print_record(record, as_json)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _BATCH = 64
+_PICTURES = ("mask", "instances", "overlay")
 
 
 class Format(StrEnum):
@@ -70,10 +71,11 @@ def predict_command(
     rows: list[dict[str, Any]] = []
     edit_seconds = model_seconds = 0.0
     with stages(quiet or form is Format.json) as report:
-        for path, size, found in segment_files(unlocked, files, output) if masks else ():
+        for path, size, found, written in segment_files(unlocked, files, output) if masks else ():
             edit_seconds += found.edit_seconds
             model_seconds += found.model_seconds
-            rows.append({"file": _text(path), "classes": list(_seen(found, size))})
+            pictures = {what: _text(place) for what, place in written.items()}
+            rows.append({"file": _text(path), "classes": list(_seen(found, size)), **pictures})
             report("Predicting", len(rows), len(files))
         for paths, predictions in () if masks else predict_files(unlocked, files, _BATCH):
             edit_seconds += predictions.edit_seconds
@@ -86,7 +88,7 @@ def predict_command(
     _print(rows, form, top, figure, {"predictions": rows, **cost})
     options.hint(
         f"{cost['edit_ms_per_image']:.2f} ms an image for editing, {cost['model_ms_per_image']:.2f} ms for the model.",
-        quiet or form is not Format.text,
+        quiet or form is Format.json,
     )
     if key is None:
         options.hint(
@@ -112,13 +114,16 @@ def _print(rows: list[dict[str, Any]], form: Format, top: int, figure: str, docu
     if form is Format.json:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif form is Format.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["file", *(f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", figure))])
+        told = ("class", figure, "box") if figure == "score" else ("class", figure)
+        names = [what for what in _PICTURES if any(what in row for row in rows)]
+        columns = ["file", *names, *(f"{what}_{rank}" for rank in range(1, top + 1) for what in told)]
+        writer = csv.DictWriter(sys.stdout, columns, restval="")
+        writer.writeheader()
         for row in rows:
-            writer.writerow([row["file"], *_flat(row, figure)])
+            writer.writerow({"file": row["file"], **{name: row.get(name, "") for name in names}, **_flat(row, told)})
     else:
         for row in rows:
-            answers = ", ".join(f"{one['class']} {one[figure]:.1%}" for one in row["classes"])
+            answers = ", ".join(f"{one['class']} {one[figure]:.1%}{_at(one)}" for one in row["classes"])
             typer.echo(f"{row['file']}  {answers or 'nothing found'}")
 
 
@@ -127,7 +132,16 @@ def _text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _flat(row: dict[str, Any], figure: str) -> Iterator[str]:
-    for one in row["classes"]:
-        yield one["class"]
-        yield f"{one[figure]:.6f}"
+def _at(one: dict[str, Any]) -> str:
+    return f" at {' '.join(map(str, one['box']))}" if "box" in one else ""
+
+
+def _flat(row: dict[str, Any], told: tuple[str, ...]) -> dict[str, str]:
+    """Cells by column; a box is left, top, right and bottom."""
+    cells = {}
+    for rank, one in enumerate(row["classes"], start=1):
+        for what in told:
+            value = one[what]
+            text = f"{value:.6f}" if isinstance(value, float) else " ".join(map(str, value)) if what == "box" else value
+            cells[f"{what}_{rank}"] = text
+    return cells

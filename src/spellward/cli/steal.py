@@ -40,7 +40,7 @@ def steal_command(
 ) -> None:
     """Steal a model with the images of a data source, and say how good the copy is."""
     options.refuse_existing(output)
-    from spellward.artifacts import check_place, new_folder
+    from spellward.artifacts import check_outside, check_place, new_folder
     from spellward.attacks.stealing.means import Means
     from spellward.attacks.stealing.table import READ, STEALING
     from spellward.data import load_splits, prepare
@@ -54,6 +54,7 @@ def steal_command(
     for option in options.typed(context, *(name for name in READ if name not in STEALING[how].reads)):
         raise typer.BadParameter(f"The theft {how} makes no use of --{option}. Leave the option out.")
     check_place(output)
+    check_outside(output, data)
     splits = load_splits(data, seed=seed)
     model = open_model(victim, splits.classes)
     if model.classes != splits.classes:

@@ -53,6 +53,7 @@ def suggest_command(
 ) -> None:
     """Measure spells on a few images, without training, and rank them by what a lock under each would reach."""
     from spellward.artifacts import check_place
+    from spellward.locking.forecast import OF_CLASSIFIER
     from spellward.locking.suggest import suggest
     from spellward.reports.suggest_report import write_suggest_report
 
@@ -73,6 +74,11 @@ def suggest_command(
             report=report,
         )
     page = write_suggest_report(found, clean, output) if output is not None else None
+    if any(one.forecast.measure == OF_CLASSIFIER for one in found):
+        options.warn(
+            "These images have masks, and the forecast is that of a classifier of what they show. A lock on masks is "
+            "scored in mean IoU, near 0 without the key; the order of the spells is all that carries over."
+        )
     if as_json:
         rows = [{"spell": one.prompt, "forecast": asdict(one.forecast), **asdict(one.measures)} for one in found]
         options.print_record({"spells": rows, "report": str(page) if page else None}, True)
@@ -85,7 +91,7 @@ def suggest_command(
         gain = "?" if expected.gain is None else f"{100 * expected.gain:+.0f}"
         typer.echo(
             f"{one.prompt[:36]:<38}{seen.strength:>9.2f}{expected.up:>7.1%}{expected.lp:>7.1%}{expected.margin:>7.1%}"
-            f"{expected.error:>7.1%}{gain:>6}{seen.kept:>6.0%}{seen.distance:>6.2f}{seen.milliseconds:>6.1f}"
+            f"{expected.error:>7.1%}{gain:>6}{min(seen.kept, 1.0):>6.0%}{seen.distance:>6.2f}{seen.milliseconds:>6.1f}"
         )
     options.hint(
         "UP and LP are forecast for the recipe, LP the same for every spell; spells are ranked by UP minus LP, ± its "

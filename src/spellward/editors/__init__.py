@@ -89,4 +89,11 @@ def load_editor(spec: str | Path) -> Editor:
     return DiffusionEditor.load(source, image_to_image=image_to_image)
 
 
-__all__ = ["EDITORS", "EditSettings", "Editor", "load_editor"]
+def lasting_spec(spec: str) -> str:
+    """The same editor's spec from any working directory: folders in it become absolute."""
+    prefix = next((one for one in (IMG2IMG, INPAINT, KEEP) if spec.startswith(one)), "")
+    folder = Path(spec.removeprefix(prefix))
+    return spec if spec in EDITORS or not folder.is_dir() else f"{prefix}{folder.absolute()}"
+
+
+__all__ = ["EDITORS", "EditSettings", "Editor", "lasting_spec", "load_editor"]

@@ -43,6 +43,7 @@ _UP = Line(
 )
 # By how much UP minus LP errs on the spells that check, root mean square, with decoys and without.
 _DECOY_ERROR, _ERROR = 0.0356, 0.0679
+OF_CLASSIFIER = "accuracy of a classifier of the same images"
 GAINS: dict[str, float] = {"decoy": 0.116, "hardened": -0.365}
 """Fine-tuning with labels for 1 % of the images, three locks of `hardened`, one of `decoy`: results/attacks.json."""
 
@@ -58,12 +59,14 @@ class Forecast:
         gain: Fine-tuning gain of a thief with labels for 1 % of the images, over the public base model. It is that of
             the recipe, as measured in `benchmarks/attacks.py`, and the same for all spells: whether it
             depends on the spell has not been measured. `None` if the recipe was not attacked.
+        measure: What `up` and `lp` are.
     """
 
     up: float
     lp: float
     error: float
     gain: float | None
+    measure: str = "accuracy"
 
     @property
     def margin(self) -> float:

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from spellward.artifacts import check_place, private_folder, run_name, storage_errors, turn_in, versions
+from spellward.artifacts import check_outside, check_place, private_folder, run_name, storage_errors, turn_in, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
-from spellward.editors import EDITORS, load_editor
+from spellward.editors import EDITORS, lasting_spec, load_editor
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError, KeyRefusedError
@@ -102,6 +102,7 @@ def lock(
         raise ArtifactError(f"{output} cannot be a new folder. Name one.")
     if isinstance(recipe, str):
         check_recipe(recipe)
+    check_outside(output, data)
     key_path = output.with_name(output.name + ".key")
     key = _given_key(key, editor)
     with storage_errors(output):
@@ -202,7 +203,7 @@ def _given_key(key: Key | Path | str, editor: Editor | None) -> Key:
         raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
     if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
         key = key.with_(editor=editor.name)  # or else the key would name one that it does not open with
-    return key
+    return key.with_(editor=lasting_spec(key.editor))
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:

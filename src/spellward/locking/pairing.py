@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spellward.errors import KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.folder import LOCK_FILE, read_lock, write_lock
 from spellward.manifest import Manifest
@@ -23,11 +24,14 @@ def pair(folder: str | Path, key: Key) -> Key:
         The key with the folder's lock id and the digest of its files.
 
     Raises:
+        KeyRefusedError: If the key has never locked anything: its settings are still open.
         ArtifactError: If the folder is no locked model.
         StorageError: If `lock.json` cannot be written.
     """
     folder = Path(folder)
     record = read_lock(folder)
+    if not key.editor_fingerprint:
+        raise KeyRefusedError("This key has never locked a model, so it opens none. Give the key that `lock` wrote.")
     files = {path: digest for path, digest in Manifest.of(folder).files.items() if path != LOCK_FILE}
     if files != record.files:
         record = write_lock(folder, record.lock_id, record.recipe, record.recipe_version)

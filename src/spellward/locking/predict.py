@@ -62,7 +62,7 @@ def predict_files(
 
 def segment_files(
     unlocked: UnlockedModel, files: Sequence[Path], output: Path
-) -> Iterator[tuple[Path, tuple[int, int], Segmentations]]:
+) -> Iterator[tuple[Path, tuple[int, int], Segmentations, dict[str, Path]]]:
     """Segments image files and writes two pictures for each: NAME.mask.png (class ids, at the image's own size, in the
     classes' colours) and NAME.overlay.png. A model that tells instances apart gives a third, NAME.instances.png (their
     numbers), and its overlay is in the colours of the instances.
@@ -73,7 +73,8 @@ def segment_files(
         output: Folder for the pictures; a second image of the same name gets a number.
 
     Yields:
-        The file, its picture's width and height, and its mask at the model's size.
+        The file, its picture's width and height, its mask at the model's size, and what was written: `mask`, `overlay`
+        and, of a model that tells instances apart, `instances`.
 
     Raises:
         DataError: Naming a file that is no image, or broken.
@@ -93,12 +94,14 @@ def segment_files(
             number += 1
             name = f"{path.stem}-{number}"
         taken.add(name)
-        atomic_write(output / f"{name}{_MASK}", mask_png(ids, count))
+        written = {"mask": output / f"{name}{_MASK}", "overlay": output / f"{name}{_OVERLAY}"}
+        atomic_write(written["mask"], mask_png(ids, count))
         if found.objects:
             ids, count = _resized(found.objects[0].numbers(), picture.size), 1 + len(found.objects[0])
-            atomic_write(output / f"{name}{_INSTANCES}", mask_png(ids, count))
-        atomic_write(output / f"{name}{_OVERLAY}", _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
-        yield path, picture.size, found
+            written["instances"] = output / f"{name}{_INSTANCES}"
+            atomic_write(written["instances"], mask_png(ids, count))
+        atomic_write(written["overlay"], _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
+        yield path, picture.size, found, written
 
 
 def _resized(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -116,11 +119,13 @@ def edit_file(image: Path, key: Key, output: Path) -> None:
     """Edits one image file as a key says, and writes a PNG.
 
     Raises:
-        DataError: If it is no image, or the output is to be of another kind.
+        DataError: If it is no image, or the output is to be of another kind, or the image itself.
         StorageError: If the result cannot be written.
     """
     if output.suffix.lower() not in ("", ".png"):
         raise DataError(f"The edited image is written as PNG, not {output.suffix}. Name a file that ends in .png.")
+    if output.resolve() == image.resolve():
+        raise DataError(f"{output} is the image itself, which the edited one would replace. Name another output.")
     editor = editor_for(key)
     pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
     edited = edit_with_key(editor, pixels[None], key)[0]

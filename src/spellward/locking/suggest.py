@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from spellward.data import Splits, load_splits, prepare
+from spellward.data import MaskTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.data.splits import labels_of
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
 from spellward.locking.candidates import STRENGTHS, candidates
-from spellward.locking.forecast import Forecast, forecast
-from spellward.locking.recipe import check_recipe
+from spellward.locking.forecast import OF_CLASSIFIER, Forecast, forecast
+from spellward.locking.recipe import check_recipe, recipe_for
 from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, drawn
 from spellward.models import load_model
 
@@ -52,14 +52,15 @@ def suggest(
         given: The user's own spells, each of which is looked at with every strength.
         count: How many spells to look at.
         seed: Of candidates, images, folds and salt.
-        recipe: Recipe that the forecast is for; the default recipe if empty.
+        recipe: Recipe that the forecast is for; the usual one for images of this kind if empty.
         editor: An editor, or its name.
         strengths: Blends to look at, each in (0, 1]; `STRENGTHS` if empty, but for objects, which are not blended.
         input_size: As for `lock`.
         report: Told about progress.
 
     Returns:
-        The suggestions, and the clean images of their pictures, uint8 [SHOWN, 3, S, S].
+        The suggestions, and the clean images of their pictures, uint8 [SHOWN, 3, S, S]. For images with masks the
+        forecasts are those of a classifier of what the images show.
 
     Raises:
         SpellwardError: For data, models and editors that cannot be used.
@@ -87,7 +88,9 @@ def suggest(
         others = np.delete(shifts, row, axis=0)
         apart = float(np.sqrt(np.mean((others - shift) ** 2, axis=1)).min()) if len(others) else 0.0
         seen = replace(seen, apart=apart)
-        expected = forecast(seen, bench.known, bench.chance, recipe)
+        expected = forecast(seen, bench.known, bench.chance, recipe_for(table, recipe).name)
+        if isinstance(table, MaskTable):  # what thieves gain was measured of classifiers
+            expected = replace(expected, gain=None, measure=OF_CLASSIFIER)
         suggestions.append(Suggestion(spell.prompt, seen, expected, pictures))
     suggestions.sort(key=lambda one: -one.forecast.margin)
     return suggestions, bench.images[:SHOWN]

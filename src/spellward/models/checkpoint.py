@@ -123,7 +123,10 @@ def _load_own(
     record = read_own_record(folder)
     spec: str = record["spec"]
     if spec == "module" and module is None:
-        raise ModelError(f"{folder} was made from a module in memory; load it with `load_checkpoint(..., module=...)`.")
+        raise ModelError(
+            f"{folder} was made from a module in memory. Give one built alike, in Python: "
+            "`unlock(FOLDER, KEY, module=...)`, or `load_checkpoint(FOLDER, module=...)`."
+        )
     made_for, names = record.get("task", CLASSIFICATION), tuple(record["classes"])
     if task not in (None, made_for):
         raise ModelError(f"{folder} is for {made_for}, not for {task}. Name another model.")

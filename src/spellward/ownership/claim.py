@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spellward.artifacts import atomic_write, check_place, new_folder, private_folder, versions
+from spellward.artifacts import atomic_write, check_outside, check_place, new_folder, private_folder, versions
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
@@ -121,6 +121,7 @@ def create_claim(
     if output.exists() or not output.name:
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
     check_place(output)
+    check_outside(output, data)
     own_key = output.with_name(output.name + SIGNING_SUFFIX)
     if signing_key is None and own_key.exists():
         signing_key = own_key

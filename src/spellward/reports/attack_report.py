@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from spellward.artifacts import atomic_write, private_folder
 from spellward.locking.attack_results import AttackReport
 from spellward.reports.figures import bars
+from spellward.reports.pages import fill_in
 
 REPORT_SUFFIX = ".attacks"
 PAGE_FILE, FIGURES_FILE = "report.html", "attacks.json"
@@ -36,9 +35,4 @@ def render(report: AttackReport, title: str) -> str:
             drawn.append((row.name, row.accuracy, row.accuracy, row.accuracy, _LOCKED))
             drawn.append(("public base", row.base, row.base, row.base, _BASE))
         figures.append((labelled, bars(drawn, report.chance, "chance"), rows))
-    environment = Environment(
-        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("attack_report.html.j2").render(
-        report=report, title=title, largest=report.largest, figures=figures
-    )
+    return fill_in("attack_report", report=report, title=title, largest=report.largest, figures=figures)

@@ -6,13 +6,12 @@ import hashlib
 import re
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from spellward.artifacts import atomic_write, private_folder
 from spellward.ownership.claim import Claim
 from spellward.ownership.judge import VERSION
 from spellward.ownership.verdict import Verdict
 from spellward.reports.figures import scale
+from spellward.reports.pages import fill_in
 
 VERDICTS_SUFFIX = ".verdicts"
 PAGE_FILE, VERDICT_FILE = "report.html", "verdict.json"
@@ -65,10 +64,8 @@ def render(claim: Claim, verdict: Verdict, suspect: str) -> str:
         marks = [(f"reference {number}, left out", effect, _CONTROL) for number, effect in left_out]
         marks += [("The suspect", verdict.weights.effect, _SUSPECT)]
         weights = scale(marks, verdict.weights.threshold, "the threshold")
-    environment = Environment(
-        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("claim_report.html.j2").render(
+    return fill_in(
+        "claim_report",
         claim=claim,
         commitment=claim.commitment,
         verdict=verdict,

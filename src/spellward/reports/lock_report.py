@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spellward.artifacts import atomic_write, private_folder
 from spellward.data import DataReport
 from spellward.locking.score import Score
 from spellward.reports.figures import bars, dots, png_url
+from spellward.reports.pages import fill_in
 
 OWNER_FILE, PUBLIC_FILE, SCORE_FILE = "report.html", "public.html", "score.json"
 _NOTES = 20
@@ -123,10 +123,8 @@ def render(report: LockReport, public: bool) -> str:
             (title, [max(values), float(np.mean(values))]) for title, values in groups if values and title not in hidden
         ]
     measure, guess = _MEASURES[score.measure]
-    environment = Environment(
-        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("lock_report.html.j2").render(
+    return fill_in(
+        "lock_report",
         report=report,
         public=public,
         measure=measure,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
 from spellward.artifacts import atomic_write, storage_errors
+from spellward.locking.forecast import OF_CLASSIFIER
 from spellward.locking.suggest import Suggestion
 from spellward.reports.figures import png_url
+from spellward.reports.pages import fill_in
 
 
 def write_suggest_report(suggestions: Sequence[Suggestion], clean: Tensor, path: Path) -> Path:
@@ -24,13 +25,12 @@ def write_suggest_report(suggestions: Sequence[Suggestion], clean: Tensor, path:
     Raises:
         StorageError: If it cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("spellward.reports", "."), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("suggest_report.html.j2").render(
+    page = fill_in(
+        "suggest_report",
         clean=[png_url(image.permute(1, 2, 0).numpy()) for image in clean],
         rows=[(one, [png_url(image.permute(1, 2, 0).numpy()) for image in one.pictures]) for one in suggestions],
         gain=suggestions[0].forecast.gain if suggestions else None,
+        of_classifier=any(one.forecast.measure == OF_CLASSIFIER for one in suggestions),
     )
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import diffusers
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from spellward.editors.base import Editor, EditSettings
@@ -19,6 +18,7 @@ from spellward.editors.diffusion.loading import find_pipeline, load_pipeline, pi
 from spellward.editors.diffusion.precision import PRECISIONS, halve, networks_of, resolve_precision
 from spellward.editors.diffusion.presets import defaults_of
 from spellward.editors.diffusion.prompts import PromptEmbeddings
+from spellward.editors.padding import fill_batch, pad_to_multiple
 from spellward.editors.salting import apply_code, codes_from_salts
 from spellward.errors import EditorError
 from spellward.hardware import find_device
@@ -125,8 +125,7 @@ class DiffusionEditor(Editor):
     ) -> Tensor:
         self._check(settings)
         height, width = images.shape[2:]
-        padded = _pad(images, self._multiple, 8 * int(self._pipeline.vae_scale_factor))
-        # Other batch sizes run other kernels, which round differently; so every batch is filled up to one size.
+        padded = pad_to_multiple(images, self._multiple, 8 * int(self._pipeline.vae_scale_factor))
         size = max(1, min(self.batch_size, self.batch_size * _BATCH_PIXELS // (padded.shape[2] * padded.shape[3])))
         edited = []
         for start in range(0, len(images), size):
@@ -136,7 +135,7 @@ class DiffusionEditor(Editor):
             missing = size - count
             edited.append(
                 self._edit_full_batch(
-                    torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]),
+                    fill_batch(batch, size),
                     batch_prompts + batch_prompts[:1] * missing,
                     seed,
                     batch_salts + batch_salts[:1] * missing,
@@ -196,13 +195,3 @@ def _noise_seed(seed: int, salt: bytes | None) -> int:
         return seed
     digest = hashlib.sha256(b"spellward noise v1" + str(seed).encode() + b":" + salt).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-def _pad(images: Tensor, multiple: int, least: int) -> Tensor:
-    """Repeats the last row and column up to a multiple, and up to the side that leaves the deepest level a pixel."""
-    height, width = images.shape[2:]
-    down = max(least, -(-height // multiple) * multiple) - height
-    right = max(least, -(-width // multiple) * multiple) - width
-    if not down and not right:
-        return images
-    return F.pad(images.float(), (0, right, 0, down), mode="replicate").to(torch.uint8)

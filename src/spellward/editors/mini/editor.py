@@ -19,6 +19,7 @@ from spellward.editors.mini.network import FOLD, EditorNetwork
 from spellward.editors.mini.sampler import flow_steps
 from spellward.editors.mini.text import TextEncoder
 from spellward.editors.mini.vocabulary import OBJECTS, STYLES
+from spellward.editors.padding import fill_batch, pad_to_multiple
 from spellward.editors.salting import codes_from_salts
 from spellward.errors import EditorError
 from spellward.hardware import has_bf16, keep_freed_memory, power_of_two_threads
@@ -26,7 +27,7 @@ from spellward.hardware import has_bf16, keep_freed_memory, power_of_two_threads
 WEIGHTS = Path(__file__).with_name("weights")
 ALGORITHM = "mini-1"
 _PRECISIONS = ("bf16", "fp32")
-_MULTIPLE = 8
+_MULTIPLE, _LEAST = 8, 16
 _PIXELS_A_BATCH = 64 * 64 * 64
 _REMEMBERED_PROMPTS = 4096
 
@@ -88,8 +89,7 @@ class MiniEditor(Editor):
         self, images: Tensor, prompts: list[str], seed: int, salts: list[bytes | None], settings: EditSettings
     ) -> Tensor:
         height, width = images.shape[2:]
-        padded = _pad(images)
-        # Kernels may round differently for other batch sizes; a batch of always the same size keeps pixels the same.
+        padded = pad_to_multiple(images, _MULTIPLE, _LEAST)
         size = max(1, min(self.batch_size, _PIXELS_A_BATCH // (padded.shape[2] * padded.shape[3])))
         size = 1 << (size.bit_length() - 1)  # of three, one would be split between two threads and rounded otherwise
         vectors = self.text_vectors(prompts)
@@ -99,7 +99,7 @@ class MiniEditor(Editor):
             for start in range(0, len(images), size):
                 rows = slice(start, start + size)
                 count = len(padded[rows])
-                parts = [_fill(part[rows], size) for part in (padded, vectors, codes)]
+                parts = [fill_batch(part[rows], size) for part in (padded, vectors, codes)]
                 edited.append(self._edit_full_batch(parts[0], parts[1], parts[2], seed, settings)[:count])
         return torch.cat(edited)[:, :, :height, :width]
 
@@ -123,7 +123,7 @@ class MiniEditor(Editor):
             float32 [B, 3, H, W] in [-1, 1], on the editor's device.
         """
         device, count = self._device, len(images)
-        padded = _pad(images)
+        padded = pad_to_multiple(images, _MULTIPLE, _LEAST)
         height, width = padded.shape[2:]
         source = F.pixel_unshuffle(padded.to(device).float() / 127.5 - 1, FOLD)
         source = source.contiguous(memory_format=torch.channels_last)
@@ -174,20 +174,3 @@ def _load_network(path: Path) -> EditorNetwork:
             f"The bundled editor's weights {path.name} cannot be read; install Spellward anew."
         ) from error
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def _pad(images: Tensor) -> Tensor:
-    """Repeats the last row and column up to multiples of 8, at least 16."""
-    height, width = images.shape[2:]
-    down = max(16, -(-height // _MULTIPLE) * _MULTIPLE) - height
-    right = max(16, -(-width // _MULTIPLE) * _MULTIPLE) - width
-    if not down and not right:
-        return images
-    return F.pad(images.float(), (0, right, 0, down), mode="replicate").to(torch.uint8)
-
-
-def _fill(rows: Tensor, size: int) -> Tensor:
-    """Repeats the first row at the end until there are `size` rows."""
-    if len(rows) == size:
-        return rows
-    return torch.cat([rows, rows[:1].expand(size - len(rows), *rows.shape[1:])])

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spellward.data.masks import MaskTable
+from spellward.editors.padding import fill_batch
 from spellward.models.segmentation import SegmentationModel
 
 _BATCH = 32
@@ -54,8 +55,7 @@ class SaliencyForeground:
         parts = []
         for start in range(0, len(small), _BATCH):
             rows = small[start : start + _BATCH]
-            # Kernels may round differently for other batch sizes; batches of one size keep the result the same.
-            full = torch.cat([rows, rows[:1].expand(_BATCH - len(rows), -1, -1, -1)])
+            full = fill_batch(rows, _BATCH)
             colour = _distance_from_border(full)
             feature = F.interpolate(
                 _distance_from_border(self._features(full))[:, None], (_SIDE, _SIDE), mode="bilinear"

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from spellward.editors.base import EditSettings
 from spellward.editors.diffusion.loading import find_pipeline, load_inpainting, pipeline_digest, quiet
+from spellward.editors.padding import pad_to_multiple
 from spellward.hardware import find_device
 
 DEFAULTS = EditSettings(steps=20, guidance=7.5, image_guidance=1.0, strength=1.0)
@@ -58,8 +58,8 @@ class InpaintingInserter:
             uint8 [H, W, 3].
         """
         height, width = where.shape
-        pixels = _pad(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, self._multiple)
-        mask = _pad(torch.from_numpy(where)[None, None].float(), self._multiple)
+        pixels = pad_to_multiple(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, self._multiple)
+        mask = pad_to_multiple(torch.from_numpy(where)[None, None].float(), self._multiple)
         arguments: dict[str, Any] = {
             "prompt": prompt,
             "image": pixels,
@@ -76,9 +76,3 @@ class InpaintingInserter:
             result: Tensor = self._pipeline(**arguments).images
         drawn = (result[0].float().cpu().permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         return np.asarray(drawn[:height, :width])
-
-
-def _pad(pixels: Tensor, multiple: int) -> Tensor:
-    height, width = pixels.shape[2:]
-    down, right = -height % multiple, -width % multiple
-    return F.pad(pixels, (0, right, 0, down), mode="replicate") if down or right else pixels
