@@ -20,7 +20,7 @@ from spellward.locking.settings_file import TrainingRecord, report_folder, split
 from spellward.models import FitSettings
 
 ID = "ab" * 16
-KEY = Key("zanzibar", lock_id=ID)
+KEY = Key("zanzibar", lock_id=ID, editor_fingerprint="of mini")
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_weights_and_record_exchanged_together_are_refused_by_the_key(folder: Pa
 
 def test_pairing_takes_the_folder_as_it_is(folder: Path) -> None:
     before = (folder / LOCK_FILE).read_bytes()
-    key = pair(folder, Key("zanzibar", salt=None))
+    key = pair(folder, KEY.with_(salt=None))
     assert (folder / LOCK_FILE).read_bytes() == before  # nothing changed, so nothing is written
     assert key.lock_id == ID and key.weights_digest == read_lock(folder).digest
     altered(folder)

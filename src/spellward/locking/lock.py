@@ -201,9 +201,11 @@ def _given_key(key: Key | Path | str, editor: Editor | None) -> Key:
     key = key_from(key)
     if is_blank(key.prompt):
         raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
+    named = key.editor
     if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
-        key = key.with_(editor=editor.name)  # or else the key would name one that it does not open with
-    return key.with_(editor=lasting_spec(key.editor))
+        named = editor.name  # or else the key would name one that it does not open with
+    # A copy still knows what was given and what is open, which decides whether a killed run goes on.
+    return key.model_copy(update={"editor": lasting_spec(named)})
 
 
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
