@@ -18,6 +18,7 @@ from tests.locking.conftest import tiny_splits
 
 from spellward.artifacts import CACHE_VARIABLE, sha256_file
 from spellward.data import load_splits
+from spellward.editors import load_editor
 from spellward.errors import ArtifactError, StorageError
 from spellward.keys import Key
 from spellward.locking import publishing
@@ -167,12 +168,14 @@ def test_a_lock_that_was_stopped_ends_with_the_same_weights(stop_at: int, own_ca
     assert not list((own_cache / "runs").iterdir())
 
 
-def test_a_spell_given_again_takes_the_key_of_the_stopped_run(own_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_spell_given_again_takes_the_key_of_the_stopped_run(own_cache: Path, tmp_path: Path, loaded: bool) -> None:
+    given = {"key": "a spell in words", "editor": load_editor("mini") if loaded else None}
     with pytest.raises(Stop):
-        small_lock(tmp_path / "parts", 5, key="a spell in words")
+        small_lock(tmp_path / "parts", 5, **given)
     (pending,) = own_cache.rglob("pending.key")
     earlier = Key.load(pending)
-    assert small_lock(tmp_path / "parts", key="a spell in words").key.lock_id == earlier.lock_id
+    assert small_lock(tmp_path / "parts", **given).key.lock_id == earlier.lock_id
 
 
 def test_another_spell_takes_nothing_of_the_stopped_run(own_cache: Path, tmp_path: Path) -> None:
