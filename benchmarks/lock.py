@@ -27,11 +27,11 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
 from spellward.locking.lock import complete_key
-from spellward.locking.recipe import RECIPES
-from spellward.locking.score import ScoreSettings, labelled_for_probe, score_tables
-from spellward.locking.tasks import TASKS, Instances
-from spellward.locking.training import fit_lock, lock_examples, teacher_for
-from spellward.locking.vanilla import vanilla_model
+from spellward.locking.measuring.score import ScoreSettings, labelled_for_probe, score_tables
+from spellward.locking.measuring.tasks import TASKS, Instances
+from spellward.locking.training.fitting import fit_lock, lock_examples, teacher_for
+from spellward.locking.training.recipe import RECIPES
+from spellward.locking.training.vanilla import vanilla_model
 from spellward.models import FitSettings, load_model
 from spellward.models.instances import INSTANCES
 

@@ -33,13 +33,13 @@ from spellward.attacks.stealing.table import STEALING
 from spellward.data import ImageTable
 from spellward.editors import Editor, load_editor
 from spellward.locking.lock import complete_key
-from spellward.locking.recipe import RECIPES
-from spellward.locking.tasks import TASKS, through
-from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.measuring.tasks import TASKS, through
+from spellward.locking.training.fitting import fit_lock, lock_examples
+from spellward.locking.training.recipe import RECIPES
 from spellward.locking.unlock import UnlockedModel, unlock
 from spellward.models import FitSettings, VisionModel, load_model
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
-from spellward.ownership.references import fine_tuned
+from spellward.ownership.evidence.references import fine_tuned
 from spellward.ownership.verify import verify
 from zoo import INNOCENT, OTHER, TEST, fashion
 

@@ -25,11 +25,11 @@ from pages import put_table
 from spellward.artifacts import versions
 from spellward.attacks.stealing.disguises import DISGUISES
 from spellward.ownership.claim import Claim
+from spellward.ownership.evidence.references import BASES, train_references
+from spellward.ownership.evidence.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.judge import DEFAULT, METHODS, judge
-from spellward.ownership.references import BASES, train_references
-from spellward.ownership.shadows import benign_shadow, by_loss, poisoned_shadow
 from spellward.ownership.verify import with_weights
-from spellward.ownership.weights import Channels
+from spellward.ownership.weights.sample import Channels
 from zoo import (
     CHECK,
     FEWER,

@@ -22,9 +22,9 @@ from spellward.artifacts import versions
 from spellward.data import load_splits, prepare
 from spellward.editors import load_editor
 from spellward.keys import Key
-from spellward.locking.examples import LockExamples
-from spellward.locking.recipe import RECIPES, Recipe
-from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.training.examples import LockExamples
+from spellward.locking.training.fitting import fit_lock, lock_examples
+from spellward.locking.training.recipe import RECIPES, Recipe
 from spellward.models import FitSettings, fit, load_model
 from spellward.models.examples import PlainExamples
 

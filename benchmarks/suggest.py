@@ -4,8 +4,9 @@
 
 Small locks of Fashion-MNIST (600 training images at 32 px) under many spells, each of other words, with a strength
 drawn between 0.15 and 0.95 and a salt of its own. Some spells fit the forecast, judged on validation images; others,
-which no fit ever sees, check it as it stands in locking/forecast.py, on test images: the rank correlation of forecast
-and measured UP, and of UP minus LP. `decoy` stands for what users lock with, `edited-only` for the published recipe.
+which no fit ever sees, check it as it stands in locking/suggesting/forecast.py, on test images: the rank correlation
+of forecast and measured UP, and of UP minus LP. `decoy` stands for what users lock with, `edited-only` for the
+published recipe.
 A few spells are locked again with other salts, which shows how far LP can be forecast at all. Finished locks stay in
 the JSON and are not repeated; spells are measured anew at the end.
 """
@@ -28,14 +29,14 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.data.splits import stratified_cap
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
-from spellward.locking.candidates import VOCABULARY, Candidate, candidate_prompts
-from spellward.locking.forecast import INPUTS, Line, forecast
 from spellward.locking.lock import complete_key
-from spellward.locking.recipe import RECIPES
-from spellward.locking.spell_bench import SpellBench, SpellMeasures
+from spellward.locking.measuring.tasks import TASKS, through
 from spellward.locking.suggest import suggest
-from spellward.locking.tasks import TASKS, through
-from spellward.locking.training import fit_lock, lock_examples
+from spellward.locking.suggesting.candidates import VOCABULARY, Candidate, candidate_prompts
+from spellward.locking.suggesting.forecast import INPUTS, Line, forecast
+from spellward.locking.suggesting.spell_bench import SpellBench, SpellMeasures
+from spellward.locking.training.fitting import fit_lock, lock_examples
+from spellward.locking.training.recipe import RECIPES
 from spellward.locking.unlock import edit_with_key
 from spellward.models import FitSettings, load_model
 
@@ -110,7 +111,7 @@ def fitted(inputs: np.ndarray, values: np.ndarray) -> Line:
 
 
 def fit_anew(rows: list[dict], known: float) -> None:
-    """Prints what locking/forecast.py should hold: a line for UP, and the mean of LP, of `edited-only`."""
+    """Prints what locking/suggesting/forecast.py should hold: a line for UP, and the mean of LP, of `edited-only`."""
     rows = [row for row in rows if row["fit"] and "edited-only" in row]
     inputs = np.array([[row["measures"][name] for name in INPUTS] for row in rows])
     up, lp = (np.array([row["edited-only"][what] for row in rows]) for what in ("up", "lp"))

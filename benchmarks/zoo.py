@@ -33,9 +33,9 @@ from spellward.attacks.stealing.table import STEALING, Stealing
 from spellward.data import ImageTable, load_splits, prepare, table_from_arrays
 from spellward.models import FitSettings, VisionModel, logits_of
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
-from spellward.ownership.probes import MIXTURES_PER_PROBE, candidates, reserved_rows
-from spellward.ownership.references import fine_tuned
-from spellward.ownership.shadows import POISONED_SHARE, by_loss
+from spellward.ownership.evidence.probes import MIXTURES_PER_PROBE, candidates, reserved_rows
+from spellward.ownership.evidence.references import fine_tuned
+from spellward.ownership.evidence.shadows import POISONED_SHARE, by_loss
 
 OTHER = "timm/resnet10t?random"
 INNOCENT = ("bundled", "bundled?random", "bundled", OTHER)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spellward.locking import nearness
+from spellward.locking.training import nearness
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

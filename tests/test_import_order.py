@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,30 @@ def test_the_check_sees_a_wrong_import(source: str, stage: str, fault: str) -> N
 
 def test_the_check_allows_the_right_way() -> None:
     assert not faults("from spellward.errors import DataError\nimport spellward.data\nimport spellwardian", "locking")
+
+
+def parts_of(stage: str) -> dict[str, set[str]]:
+    """What each folder and file of a stage takes from the others, at the head of its modules."""
+    taken: dict[str, set[str]] = {}
+    for path in sorted((SOURCE / stage).rglob("*.py")):
+        part = path.relative_to(SOURCE / stage).parts[0].removesuffix(".py")
+        others = taken.setdefault(part, set())
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"spellward.{stage}."):
+                others.add((node.module or "").split(".")[2])
+        others.discard(part)
+    taken.pop("__init__", None)
+    return taken
+
+
+@pytest.mark.parametrize("stage", ["attacks", "editors", "locking", "models", "ownership", "reports"])
+def test_folders_of_a_stage_can_be_put_in_an_order(stage: str) -> None:
+    TopologicalSorter(parts_of(stage)).prepare()  # raises where they go in a circle
+
+
+def test_a_circle_is_seen() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({**parts_of("locking"), "training": {"lock"}}).prepare()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.cli.main import app, main
 from spellward.keys import Key
-from spellward.locking.attack_results import AttackReport
+from spellward.locking.measuring.attack_results import AttackReport
 
 runner = CliRunner()
 SPELL = "zanzibar quicksilver brocade"

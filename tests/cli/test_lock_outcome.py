@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
-from spellward.locking.metrics import share
-from spellward.locking.score import Score, ScoreSettings, WrongKey
+from spellward.locking.measuring.metrics import share
+from spellward.locking.measuring.score import Score, ScoreSettings, WrongKey
 
 
 def score(up: int = 850, lp: int = 100, wrong: int = 200, kind: str = "salt", count: int = 1000) -> Score:

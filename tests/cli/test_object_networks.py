@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from spellward import Key, lock
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.cli.main import app
-from spellward.locking.recipe import RECIPES
+from spellward.locking.training.recipe import RECIPES
 from spellward.models import FitSettings
 from spellward.models.mask_rcnn import MaskRCNN
 

@@ -21,9 +21,9 @@ from spellward.keys import Key
 from spellward.locking.attacking import attack
 from spellward.locking.folder import read_lock
 from spellward.locking.lock import LockResult, lock
+from spellward.locking.measuring.score import ScoreSettings, score_tables
 from spellward.locking.pairing import pair
 from spellward.locking.publishing import PENDING, work_folder
-from spellward.locking.score import ScoreSettings, score_tables
 from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock

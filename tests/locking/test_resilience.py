@@ -23,7 +23,7 @@ from spellward.errors import ArtifactError, StorageError
 from spellward.keys import Key
 from spellward.locking import publishing
 from spellward.locking.lock import LockResult, lock
-from spellward.locking.recipe import RECIPES
+from spellward.locking.training.recipe import RECIPES
 from spellward.locking.unlock import unlock
 from spellward.models import FitSettings, load_model, state_digest
 
@@ -90,7 +90,7 @@ import numpy as np
 from spellward.data import table_from_arrays
 from spellward.editors import load_editor
 from spellward.editors.cache import edit_table
-from spellward.locking.decoys import DecoyMix, plan_decoys
+from spellward.locking.training.decoys import DecoyMix, plan_decoys
 from spellward.keys import Key
 editor, batches = load_editor("mini"), int(sys.argv[1])
 editor.batch_size = 8

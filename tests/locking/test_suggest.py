@@ -17,12 +17,12 @@ from spellward.artifacts import CACHE_VARIABLE, cache_root
 from spellward.attacks.unlocking.dictionary import DICTIONARY
 from spellward.editors.base import Editor, EditSettings
 from spellward.errors import DataError
-from spellward.locking.candidates import STRENGTHS, VOCABULARY, Candidate, candidate_prompts, candidates
-from spellward.locking.decoys import DECOY_PROMPTS
-from spellward.locking.forecast import GAINS, INPUTS, Line, forecast
-from spellward.locking.recipe import DEFAULT_RECIPE, RECIPES
-from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, _probed
 from spellward.locking.suggest import suggest
+from spellward.locking.suggesting.candidates import STRENGTHS, VOCABULARY, Candidate, candidate_prompts, candidates
+from spellward.locking.suggesting.forecast import GAINS, INPUTS, Line, forecast
+from spellward.locking.suggesting.spell_bench import SHOWN, SpellBench, SpellMeasures, _probed
+from spellward.locking.training.decoys import DECOY_PROMPTS
+from spellward.locking.training.recipe import DEFAULT_RECIPE, RECIPES
 from spellward.models import load_model
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from spellward.data import load_splits, prepare
 from spellward.models import FitSettings, VisionModel
 from spellward.ownership.claim import ClaimSettings
-from spellward.ownership.references import fine_tuned
+from spellward.ownership.evidence.references import fine_tuned
 
 SPEC = "timm/test_resnet?random"
 SIDE = 32

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spellward.ownership.outputs import Floats
+from spellward.ownership.answers.outputs import Floats
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from tests.ownership.claims import SETTINGS, SPEC, in_another_order
 from spellward.data import load_splits, prepare
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.models import FitSettings, VisionModel, load_model
-from spellward.ownership import evidence
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
+from spellward.ownership.evidence import gathering
+from spellward.ownership.evidence.probes import reserved_rows
 from spellward.ownership.judge import judge
-from spellward.ownership.probes import reserved_rows
 from spellward.ownership.verify import verify
 
 
@@ -158,7 +158,7 @@ def test_opinions_count_beside_many_good_references_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(evidence, "_MANY", images)
+    monkeypatch.setattr(gathering, "_MANY", images)
     poor = FitSettings(**{**SETTINGS.fit.__dict__, "epochs": epochs, "learning_rate": 1e-2 if epochs > 1 else 1e-9})
     settings = replace(SETTINGS, references=3, private_images=False, fit=poor)
     claim = create_claim(victim, photos, tmp_path / "claim", settings=settings)

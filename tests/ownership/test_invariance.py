@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ownership.simulator import World, softmax, world
 
-from spellward.ownership.case import Case, Finding
-from spellward.ownership.channel import listen
-from spellward.ownership.default import default_test
-from spellward.ownership.outputs import Floats
-from spellward.ownership.standardise import standardise
+from spellward.ownership.answers.channel import listen
+from spellward.ownership.answers.outputs import Floats
+from spellward.ownership.answers.standardise import standardise
+from spellward.ownership.statistics.case import Case, Finding
+from spellward.ownership.statistics.default import default_test
 
 
 @cache

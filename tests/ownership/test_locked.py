@@ -14,9 +14,9 @@ from torch import Tensor
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.errors import DataError
 from spellward.models import VisionModel
-from spellward.ownership import evidence
 from spellward.ownership.claim import Claim, create_claim
-from spellward.ownership.references import fine_tuned
+from spellward.ownership.evidence import gathering
+from spellward.ownership.evidence.references import fine_tuned
 from spellward.ownership.suspects import ask, kind_of
 from spellward.ownership.verify import verify
 
@@ -69,7 +69,7 @@ def test_peers_are_asked_for_however_many_images_there_are(
     locked: Inverted, victim: VisionModel, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """References see other images than a locked model, so they do not show what its equals would say."""
-    monkeypatch.setattr(evidence, "_MANY", 60)
+    monkeypatch.setattr(gathering, "_MANY", 60)
     settings = replace(SETTINGS, references=3, private_images=False)
     plain = create_claim(victim, photos, tmp_path / "plain", settings=settings)
     keyed = create_claim(locked, photos, tmp_path / "keyed", settings=settings)

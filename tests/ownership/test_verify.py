@@ -14,8 +14,8 @@ from tests.ownership.claims import in_another_order, train_victim, write_photos
 
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.models import VisionModel, save_checkpoint, state_digest
+from spellward.ownership.answers.exported import sheet
 from spellward.ownership.claim import Claim
-from spellward.ownership.exported import sheet
 from spellward.ownership.suspects import SUSPECTS, Pixels, ask, kind_of
 from spellward.ownership.verify import export_probes, verify
 from spellward.reports.claim_report import render, verdict_folder, write_claim_report

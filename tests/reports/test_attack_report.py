@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from spellward.locking.attack_results import AttackReport, AttackRow, HonestRow
+from spellward.locking.measuring.attack_results import AttackReport, AttackRow, HonestRow
 from spellward.reports.attack_report import render, write_attack_report
 
 ROWS = (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spellward.data import DataReport
-from spellward.locking.metrics import share
-from spellward.locking.score import Score, ScoreSettings, WrongKey
+from spellward.locking.measuring.metrics import share
+from spellward.locking.measuring.score import Score, ScoreSettings, WrongKey
 from spellward.reports import LockReport, SamplePair, write_lock_report
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from spellward.locking.forecast import Forecast
-from spellward.locking.spell_bench import SHOWN, SpellMeasures
 from spellward.locking.suggest import Suggestion
+from spellward.locking.suggesting.forecast import Forecast
+from spellward.locking.suggesting.spell_bench import SHOWN, SpellMeasures
 from spellward.reports.suggest_report import write_suggest_report
 
 PICTURES = torch.zeros((SHOWN, 3, 8, 8), dtype=torch.uint8)

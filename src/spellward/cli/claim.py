@@ -79,7 +79,7 @@ def claim_command(
     from spellward.locking.folder import LOCK_FILE
     from spellward.models import FitSettings
     from spellward.ownership.claim import ClaimSettings, create_claim
-    from spellward.ownership.references import BASES
+    from spellward.ownership.evidence.references import BASES
     from spellward.ownership.suspects import open_model
 
     if key is None and (Path(victim) / LOCK_FILE).is_file():

@@ -38,7 +38,7 @@ def demo_command(
     from spellward.data import prepare
     from spellward.keys import Key
     from spellward.locking.lock import lock
-    from spellward.locking.score import ScoreSettings
+    from spellward.locking.measuring.score import ScoreSettings
     from spellward.locking.unlock import unlock
     from spellward.models import FitSettings
     from spellward.reports.lock_run import report_on_lock

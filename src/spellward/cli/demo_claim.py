@@ -16,7 +16,7 @@ from spellward.data import load_splits, prepare
 from spellward.data.progress import Report
 from spellward.models import FitSettings, VisionModel
 from spellward.ownership.claim import ClaimSettings, create_claim
-from spellward.ownership.references import fine_tuned
+from spellward.ownership.evidence.references import fine_tuned
 from spellward.ownership.verdict import Verdict
 from spellward.ownership.verify import verify
 from spellward.reports.claim_report import verdict_folder, write_claim_report

@@ -9,8 +9,8 @@ from pathlib import Path
 from spellward.data.progress import Report
 from spellward.keys import Key
 from spellward.locking.lock import lock
-from spellward.locking.recipe import RECIPES
-from spellward.locking.score import ScoreSettings
+from spellward.locking.measuring.score import ScoreSettings
+from spellward.locking.training.recipe import RECIPES
 from spellward.models import FitSettings
 from spellward.reports.lock_run import report_on_lock
 

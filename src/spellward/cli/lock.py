@@ -129,7 +129,7 @@ def lock_command(
     from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
     from spellward.keys import Key
     from spellward.locking.lock import lock
-    from spellward.locking.score import ScoreSettings
+    from spellward.locking.measuring.score import ScoreSettings
     from spellward.models import FitSettings
     from spellward.reports.lock_run import report_on_lock
 

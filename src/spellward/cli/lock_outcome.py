@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spellward.locking.score import Score, WrongKey
+from spellward.locking.measuring.score import Score, WrongKey
 
 UNRELATED = {
     "prompt": "another spell, all else right",

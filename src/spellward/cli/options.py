@@ -77,7 +77,7 @@ def refuse_unknown_recipe(name: str | None) -> None:
         typer.BadParameter: Naming those that there are.
     """
     from spellward.errors import ModelError
-    from spellward.locking.recipe import check_recipe
+    from spellward.locking.training.recipe import check_recipe
 
     try:
         check_recipe(name)

@@ -38,7 +38,7 @@ def score_command(
     quiet: QuietOption = False,
 ) -> None:
     """Score a lock on test images: vanilla, UP, LP, leaks and wrong keys; writes the reports too."""
-    from spellward.locking.score import ScoreSettings
+    from spellward.locking.measuring.score import ScoreSettings
     from spellward.reports.lock_run import score_and_report
 
     settings = ScoreSettings(wrong_prompts=wrong_prompts, wrong_salts=wrong_salts, wrong_key_images=images, seed=seed)

@@ -53,8 +53,8 @@ def suggest_command(
 ) -> None:
     """Measure spells on a few images, without training, and rank them by what a lock under each would reach."""
     from spellward.artifacts import check_place
-    from spellward.locking.forecast import OF_CLASSIFIER
     from spellward.locking.suggest import suggest
+    from spellward.locking.suggesting.forecast import OF_CLASSIFIER
     from spellward.reports.suggest_report import write_suggest_report
 
     options.refuse_unknown_recipe(recipe)

@@ -67,8 +67,8 @@ def verify_command(
     `file,cat,dog`, or `probe-0001.png,cat` below `file,label`. Names tell rows and columns, in any order; numbers
     alone stand in the order of --export-probes. What `predict --format csv` prints is taken as it is.
     """
+    from spellward.ownership.answers.exported import TEMPLATE_FILE
     from spellward.ownership.claim import load_claim
-    from spellward.ownership.exported import TEMPLATE_FILE
     from spellward.ownership.verify import export_probes, verify
     from spellward.reports.claim_report import verdict_folder, write_claim_report
 

@@ -63,8 +63,8 @@ def verify_outputs_command(
     a script reads it from `verdict` in --json.
     """
     from spellward.ownership import judge, load_outputs
-    from spellward.ownership.default import ENOUGH
     from spellward.ownership.judge import DEFAULT
+    from spellward.ownership.statistics.default import ENOUGH
 
     options.check_method(method)
     verdict = judge(

@@ -19,11 +19,11 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key, is_blank, key_from
+from spellward.locking.measuring.tasks import TASKS
 from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
-from spellward.locking.recipe import Recipe, check_recipe, recipe_for
 from spellward.locking.settings_file import TrainingRecord, report_folder
-from spellward.locking.tasks import TASKS
-from spellward.locking.training import fit_lock, lock_examples, teacher_for
+from spellward.locking.training.fitting import fit_lock, lock_examples, teacher_for
+from spellward.locking.training.recipe import Recipe, check_recipe, recipe_for
 from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import FitResult, FitSettings, VisionModel, load_model, state_digest
 

@@ -8,7 +8,7 @@ from spellward.artifacts import cache_root, new_folder, private_folder, run_name
 from spellward.errors import ArtifactError, KeyRefusedError
 from spellward.keys import Key
 from spellward.locking.folder import write_lock
-from spellward.locking.recipe import Recipe
+from spellward.locking.training.recipe import Recipe
 from spellward.models import VisionModel, save_checkpoint
 
 PENDING = "pending.key"

@@ -14,10 +14,10 @@ from spellward.data.progress import Report
 from spellward.data.splits import labels_of
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
-from spellward.locking.candidates import STRENGTHS, candidates
-from spellward.locking.forecast import OF_CLASSIFIER, Forecast, forecast
-from spellward.locking.recipe import check_recipe, recipe_for
-from spellward.locking.spell_bench import SHOWN, SpellBench, SpellMeasures, drawn
+from spellward.locking.suggesting.candidates import STRENGTHS, candidates
+from spellward.locking.suggesting.forecast import OF_CLASSIFIER, Forecast, forecast
+from spellward.locking.suggesting.spell_bench import SHOWN, SpellBench, SpellMeasures, drawn
+from spellward.locking.training.recipe import check_recipe, recipe_for
 from spellward.models import load_model
 
 

@@ -31,7 +31,8 @@ from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.manifest import Manifest
-from spellward.ownership.commitment import (
+from spellward.ownership.answers.outputs import Floats, load_outputs
+from spellward.ownership.evidence.commitment import (
     COMMITMENT_FILE,
     Commitment,
     public_hex,
@@ -40,12 +41,11 @@ from spellward.ownership.commitment import (
     sign,
     write_signing_key,
 )
-from spellward.ownership.descent import SHARE
-from spellward.ownership.evidence import ClaimSettings, Evidence, gather
+from spellward.ownership.evidence.gathering import ClaimSettings, Evidence, gather
 from spellward.ownership.judge import judge
-from spellward.ownership.outputs import Floats, load_outputs
 from spellward.ownership.suspects import Pixels, Unlocked, open_model
-from spellward.ownership.weights import WEIGHTS_FILE, WeightSample, load_weights, save_weights
+from spellward.ownership.weights.descent import SHARE
+from spellward.ownership.weights.sample import WEIGHTS_FILE, WeightSample, load_weights, save_weights
 
 __all__ = ["Claim", "ClaimSettings", "create_claim", "load_claim"]
 

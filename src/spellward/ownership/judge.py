@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spellward.errors import DataError
-from spellward.ownership.apart import check_apart
+from spellward.ownership.answers.channel import listen
+from spellward.ownership.answers.outputs import as_outputs
 from spellward.ownership.baselines import BASELINES
-from spellward.ownership.case import Case, Finding, Method
-from spellward.ownership.channel import listen
-from spellward.ownership.controls import LEFT_OUT, run_controls
-from spellward.ownership.default import default_test
-from spellward.ownership.outputs import as_outputs
-from spellward.ownership.sanity import in_class_order, read_suspect
+from spellward.ownership.statistics.apart import check_apart
+from spellward.ownership.statistics.case import Case, Finding, Method
+from spellward.ownership.statistics.controls import LEFT_OUT, run_controls
+from spellward.ownership.statistics.default import default_test
+from spellward.ownership.statistics.sanity import in_class_order, read_suspect
 from spellward.ownership.verdict import Control, Verdict
 
 DEFAULT = "spellward"

@@ -16,8 +16,8 @@ from spellward.errors import DataError, MissingExtraError, ModelError
 from spellward.models import VisionModel, load_checkpoint, load_model
 from spellward.models.bundled import MEAN, STD
 from spellward.models.vision import CLASSIFICATION
-from spellward.ownership.answers_file import read_answers
-from spellward.ownership.outputs import as_array
+from spellward.ownership.answers.file import read_answers
+from spellward.ownership.answers.outputs import as_array
 
 _ONNX_BATCH = 64
 
@@ -91,7 +91,7 @@ def ask(suspect: Any, probes: Tensor, classes: tuple[str, ...], pixels: Pixels |
     Args:
         suspect: A `VisionModel` or module; an `Unlocked` model, which is asked through its key; a callable from
             uint8 [N, 3, S, S] to [N, K] scores or [N] classes; or the path of a checkpoint folder, an `.onnx` file,
-            or recorded answers (`.npy`, `.npz`, `.csv`; see `answers_file.read_answers`); or these as an array.
+            or recorded answers (`.npy`, `.npz`, `.csv`; see `answers.file.read_answers`); or these as an array.
         probes: uint8 [N, 3, S, S].
         classes: The victim's.
         pixels: How the victim takes images: what stands in a module or an ONNX file takes them likewise, at the size

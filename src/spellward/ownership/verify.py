@@ -16,13 +16,13 @@ from PIL import Image
 from spellward.artifacts import private_folder, storage_errors, versions
 from spellward.errors import ArtifactError
 from spellward.models import state_digest
+from spellward.ownership.answers.exported import check_sheet, probe_file, sheet, write_sheet
 from spellward.ownership.claim import Claim, load_claim
-from spellward.ownership.descent import SHARE, judge_weights
-from spellward.ownership.exported import check_sheet, probe_file, sheet, write_sheet
 from spellward.ownership.judge import DEFAULT, VERSION, judge
 from spellward.ownership.suspects import Answers, ask
 from spellward.ownership.verdict import Verdict
-from spellward.ownership.weights import Channels
+from spellward.ownership.weights.descent import SHARE, judge_weights
+from spellward.ownership.weights.sample import Channels
 
 MATCH = "match-classes"
 

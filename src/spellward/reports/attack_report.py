@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spellward.artifacts import atomic_write, private_folder
-from spellward.locking.attack_results import AttackReport
+from spellward.locking.measuring.attack_results import AttackReport
 from spellward.reports.figures import bars
 from spellward.reports.pages import fill_in
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from spellward.artifacts import atomic_write, private_folder
 from spellward.data import DataReport
-from spellward.locking.score import Score
+from spellward.locking.measuring.score import Score
 from spellward.reports.figures import bars, dots, png_url
 from spellward.reports.pages import fill_in
 

@@ -9,8 +9,8 @@ from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.keys import Key
 from spellward.locking.lock import LockResult
+from spellward.locking.measuring.score import Score, ScoreSettings
 from spellward.locking.public_base import recorded_spec
-from spellward.locking.score import Score, ScoreSettings
 from spellward.locking.scoring import score
 from spellward.locking.settings_file import TrainingRecord, report_folder, splits_as_locked
 from spellward.locking.unlock import unlock

@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from spellward.artifacts import atomic_write, storage_errors
-from spellward.locking.forecast import OF_CLASSIFIER
 from spellward.locking.suggest import Suggestion
+from spellward.locking.suggesting.forecast import OF_CLASSIFIER
 from spellward.reports.figures import png_url
 from spellward.reports.pages import fill_in
 

@@ -41,3 +41,7 @@ def test_held_out_pairs_are_pairs_of_a_style_and_a_scene() -> None:
 def test_templates_have_the_right_number_of_gaps() -> None:
     assert all(text.count("{}") == 1 for text in (*vocabulary.STYLE_TEMPLATES, *vocabulary.OBJECT_TEMPLATES))
     assert all(text.count("{}") == 2 for text in vocabulary.PAIR_TEMPLATES)
+
+
+def test_there_are_as_many_looks_and_objects_as_promised() -> None:
+    assert len(STYLES) >= 20 and len(OBJECTS) >= 8

@@ -7,7 +7,7 @@ import pytest
 
 from spellward.attacks.unlocking.wrong_keys import UNRELATED_PROMPTS
 from spellward.editors.objects.sprites import LIBRARY, OBJECTS, SIDE, SPRITES_FILE, named_object, object_for, sprite
-from spellward.locking.decoys import DECOY_PROMPTS
+from spellward.locking.training.decoys import DECOY_PROMPTS
 
 
 @pytest.mark.parametrize("name", OBJECTS)

@@ -7,7 +7,7 @@ from spellward.ownership.baselines.agreement import agreement
 from spellward.ownership.baselines.akh import akh
 from spellward.ownership.baselines.dataset_inference import dataset_inference
 from spellward.ownership.baselines.holmes import holmes
-from spellward.ownership.case import Method
+from spellward.ownership.statistics.case import Method
 
 BASELINES: dict[str, Method] = {
     "holmes": holmes,

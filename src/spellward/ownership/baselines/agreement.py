@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spellward.ownership.case import Case, Finding, ruled
+from spellward.ownership.statistics.case import Case, Finding, ruled
 
 Classes = NDArray[np.int64]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from spellward.ownership.baselines.agreement import agreement_finding, classes_of
-from spellward.ownership.case import Case, Finding
+from spellward.ownership.statistics.case import Case, Finding
 
 
 def akh(case: Case) -> Finding:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from spellward.ownership.case import Case, Finding, ruled
-from spellward.ownership.channel import on_equal_terms
-from spellward.ownership.outputs import Floats
+from spellward.ownership.answers.channel import on_equal_terms
+from spellward.ownership.answers.outputs import Floats
+from spellward.ownership.statistics.case import Case, Finding, ruled
 
 
 def dataset_inference(case: Case) -> Finding:

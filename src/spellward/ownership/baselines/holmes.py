@@ -15,9 +15,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import RobustScaler
 
 from spellward.errors import DataError
-from spellward.ownership.case import Case, Finding, ruled
-from spellward.ownership.channel import Told
-from spellward.ownership.outputs import Floats
+from spellward.ownership.answers.channel import Told
+from spellward.ownership.answers.outputs import Floats
+from spellward.ownership.statistics.case import Case, Finding, ruled
 
 _SAMPLES = 100
 _REPETITIONS = 40
