@@ -96,7 +96,7 @@ def test_an_interrupt_that_typer_answers_says_so_too(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spellward.cli.options.load_key", interrupted)
+    monkeypatch.setattr("spellward.cli.key_files.load_key", interrupted)
     assert run("key", "show", str(tmp_path / "x.key")) == 130
     assert capsys.readouterr().err.endswith("Interrupted. What was finished before is kept; run again.\n")
 

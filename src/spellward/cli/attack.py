@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, KeyOption, ModelArgument, QuietOption, SeedOption, examples
+from spellward.cli import key_files, printing
+from spellward.cli.options import DataArgument, JsonOption, KeyOption, ModelArgument, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -60,7 +59,7 @@ def attack_command(
         check_search(only, effort, budgets)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    opened = options.load_key(key)
+    opened = key_files.load_key(key)
     with stages(quiet or as_json) as report:
         result = attack(
             locked,
@@ -87,7 +86,7 @@ def attack_command(
             "skipped": result.skipped,
             "report": str(page),
         }
-        options.print_record(document, True)
+        printing.print_record(document, True)
         return
     for row in result.rows:
         typer.echo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import printing
 from spellward.cli.options import JsonOption, examples
 
 app = typer.Typer(
@@ -35,4 +35,4 @@ def clear(as_json: JsonOption = False) -> None:
 
 def _print(what: str, count: int, folder: str, as_json: bool) -> None:
     size: int | str = count if as_json else f"{count / 1e6:,.1f} MB"
-    options.print_record({"folder": folder, what if as_json else what.replace("bytes", "size"): size}, as_json)
+    printing.print_record({"folder": folder, what if as_json else what.replace("bytes", "size"): size}, as_json)

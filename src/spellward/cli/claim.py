@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, OwnKeyOption, QuietOption, SeedOption, examples
+from spellward.cli import key_files, printing, refusals
+from spellward.cli.options import DataArgument, JsonOption, OwnKeyOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -75,7 +74,7 @@ def claim_command(
     quiet: QuietOption = False,
 ) -> None:
     """Claim a model: train references, choose probes, and sign what a verdict will rest on."""
-    options.refuse_existing(output)
+    refusals.refuse_existing(output)
     from spellward.locking.folder import LOCK_FILE
     from spellward.models import FitSettings
     from spellward.ownership.claim import ClaimSettings, create_claim
@@ -99,10 +98,10 @@ def claim_command(
         fit=FitSettings(epochs=epochs or 0),
     )
     with stages(quiet or as_json) as report:
-        model = victim if key is None else options.behind_key(victim, key)
+        model = victim if key is None else key_files.behind_key(victim, key)
         claim = create_claim(model, data, output, settings=settings, signing_key=signing_key, report=report)
     made = claim.commitment
-    options.print_record(
+    printing.print_record(
         {
             "claim": str(claim.folder),
             "probes": made.probes,
@@ -118,26 +117,28 @@ def claim_command(
         as_json,
     )
     if made.probes < probes:
-        options.hint(
+        printing.hint(
             f"{made.probes} probes and not {probes}: a quarter of the private images is kept for them, and each goes "
             "into one. Give more images, or --private-images.",
             quiet,
         )
     if made.references_accuracy < _POOR * made.victim_accuracy:
-        options.warn(
+        printing.warn(
             f"The references tell only {made.references_accuracy:.0%} of images that they have not learnt, where your "
             f"model tells {made.victim_accuracy:.0%}, so the claim will find little. Train them longer (--epochs)."
         )
     if made.references_accuracy > made.victim_accuracy + _BETTER:
-        options.warn(
+        printing.warn(
             f"The references tell {made.references_accuracy:.0%} of images that they have not learnt, and your model "
             f"{made.victim_accuracy:.0%}. Is it asked as it was trained, and are these its images?"
         )
     if claim.weights is None:
-        options.hint(
+        printing.hint(
             f"Suspects are judged by answers alone: fewer than three references started from {made.base} as your model "
             "did. Give more --references; or, if it was fine-tuned from another base, name that with --base: innocent "
             "models of it may look stolen.",
             quiet,
         )
-    options.hint(f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet)
+    printing.hint(
+        f"Publish {claim.folder / 'commitment.json'}, or its digest above, when you release the model.", quiet
+    )

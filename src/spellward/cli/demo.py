@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import printing
 from spellward.cli.options import JsonOption, QuietOption, examples
 from spellward.cli.progress import stages
 
@@ -102,7 +102,7 @@ def demo_command(
         with stages(quiet or as_json) as report:
             verdicts = claim_story(folder, say, report)
     if as_json:
-        options.print_record({**figures, "label": label, **answers, "report": str(page), **verdicts}, True)
+        printing.print_record({**figures, "label": label, **answers, "report": str(page), **verdicts}, True)
 
 
 def _silence(_: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import key_files, options, printing, refusals
 from spellward.cli.options import JsonOption, QuietOption, examples
 
 app = typer.Typer()
@@ -40,13 +40,13 @@ def edit_command(
     from spellward.locking.predict import edit_file
 
     if key is not None:
-        options.refuse_beside_key(context, "spell", "editor")
-    used = options.load_key(key) if key else Key(options.spell_or_ask(spell), salt=None, seed=0, editor=editor)
+        refusals.refuse_beside_key(context, "spell", "editor")
+    used = key_files.load_key(key) if key else Key(key_files.spell_or_ask(spell), salt=None, seed=0, editor=editor)
     if key is None:
-        options.hint_unknown_object(used, quiet)
+        key_files.hint_unknown_object(used, quiet)
     if size is not None:
         used = used.with_(resolution=size)
     edit_file(image, used, output)
     if as_json:
-        options.print_record({"image": str(image), "edited": str(output)}, as_json)
-    options.hint(f"Wrote {output}.", quiet or as_json)
+        printing.print_record({"image": str(image), "edited": str(output)}, as_json)
+    printing.hint(f"Wrote {output}.", quiet or as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import key_files, options, printing
 from spellward.cli.options import (
     JsonOption,
     KeyArgument,
@@ -40,8 +40,8 @@ def show(
     """Show what a key file says; the secrets only if asked to."""
     from spellward.keys import Key
 
-    loaded = options.load_key(key, passphrase_file)
-    options.print_record(_record(loaded, reveal) | {"protected": Key.is_protected(key)}, as_json)
+    loaded = key_files.load_key(key, passphrase_file)
+    printing.print_record(_record(loaded, reveal) | {"protected": Key.is_protected(key)}, as_json)
 
 
 @app.command(
@@ -75,10 +75,10 @@ def new(
     fields: dict[str, Any] = {} if salted else {"salt": None}
     if seed is not None:
         fields["seed"] = seed
-    made = Key(options.spell_or_ask(spell), editor=editor, **fields)
-    made.save(key, options.new_passphrase(file=passphrase_file) if protect else None)
-    options.hint_unknown_object(made, as_json)
-    options.print_record({"key": str(key), "lock_id": made.lock_id, "protected": protect}, as_json)
+    made = Key(key_files.spell_or_ask(spell), editor=editor, **fields)
+    made.save(key, key_files.new_passphrase(file=passphrase_file) if protect else None)
+    key_files.hint_unknown_object(made, as_json)
+    printing.print_record({"key": str(key), "lock_id": made.lock_id, "protected": protect}, as_json)
 
 
 @app.command(
@@ -97,14 +97,14 @@ def protect(
     The passphrase comes from --passphrase-file, SPELLWARD_PASSPHRASE or is asked for. When one is changed, these give
     the old one, and SPELLWARD_NEW_PASSPHRASE the new one.
     """
-    loaded, old = options.load_key_and_passphrase(key, passphrase_file)
+    loaded, old = key_files.load_key_and_passphrase(key, passphrase_file)
     fresh = old is None
     variable = options.PASSPHRASE_VARIABLE if fresh else options.NEW_PASSPHRASE_VARIABLE
-    passphrase = None if remove else options.new_passphrase(variable, passphrase_file if fresh else None)
+    passphrase = None if remove else key_files.new_passphrase(variable, passphrase_file if fresh else None)
     loaded.save(key, passphrase, overwrite=True)
-    options.print_record({"key": str(key), "lock_id": loaded.lock_id, "protected": passphrase is not None}, as_json)
+    printing.print_record({"key": str(key), "lock_id": loaded.lock_id, "protected": passphrase is not None}, as_json)
     if passphrase is not None:
-        options.hint("Without the passphrase this key is lost; nobody can recover it.", quiet)
+        printing.hint("Without the passphrase this key is lost; nobody can recover it.", quiet)
 
 
 @app.command(
@@ -132,12 +132,12 @@ def pair(
     from spellward.editors import lasting_spec
     from spellward.locking.pairing import pair as pair_with
 
-    loaded, passphrase = options.load_key_and_passphrase(key, passphrase_file)
+    loaded, passphrase = key_files.load_key_and_passphrase(key, passphrase_file)
     paired = pair_with(model, loaded if editor is None else loaded.with_(editor=lasting_spec(editor)))
     paired.save(output or key, passphrase, overwrite=output is None)
     record = {"key": str(output or key), "lock_id": paired.lock_id, "weights_digest": paired.weights_digest}
-    options.print_record(record, as_json)
-    options.hint("Nothing tested that this key still opens the model; `spellward score` does.", quiet)
+    printing.print_record(record, as_json)
+    printing.hint("Nothing tested that this key still opens the model; `spellward score` does.", quiet)
 
 
 def _record(key: Key, reveal: bool) -> dict[str, Any]:

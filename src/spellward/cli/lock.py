@@ -7,19 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.options import JsonOption, ProtectOption, QuietOption, SeedOption, examples
+from spellward.cli import key_files, options, printing, refusals
+from spellward.cli.options import DataArgument, JsonOption, ProtectOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
-
-DataArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Class folders, images/ with masks/, COCO, saved dataset, Parquet, Hub id, sample:fashion|clipart|scenes.",
-        show_default=False,
-    ),
-]
 
 
 @app.command(
@@ -125,7 +117,7 @@ def lock_command(
     quiet: QuietOption = False,
 ) -> None:
     """Lock a model: fine-tune it so that it works only on images edited with the spell."""
-    options.refuse_existing(output, ": a lost key cannot be made again")
+    refusals.refuse_existing(output, ": a lost key cannot be made again")
     from spellward.cli.lock_outcome import UNRELATED, best_unrelated, too_few_epochs, weakness
     from spellward.keys import Key
     from spellward.locking.lock import lock
@@ -133,17 +125,17 @@ def lock_command(
     from spellward.models import FitSettings
     from spellward.reports.lock_run import report_on_lock
 
-    options.refuse_unknown_recipe(recipe)
+    refusals.refuse_unknown_recipe(recipe)
     if key is not None:
-        options.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")
-        used, passphrase = options.load_key_and_passphrase(key)
+        refusals.refuse_beside_key(context, "spell", "editor", "strength", "steps", "salt")
+        used, passphrase = key_files.load_key_and_passphrase(key)
     else:
         passphrase = None
         fields: dict[str, Any] = {} if salt else {"salt": None}
-        used = Key(options.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
-        options.hint_unknown_object(used, quiet)
+        used = Key(key_files.spell_or_ask(spell), editor=editor, strength=strength, steps=steps, **fields)
+        key_files.hint_unknown_object(used, quiet)
     if protect and passphrase is None:  # a protected key stays so, under its own passphrase
-        passphrase = options.new_passphrase()
+        passphrase = key_files.new_passphrase()
     settings = FitSettings(
         epochs=epochs or 0,
         batch_size=batch_size,
@@ -169,7 +161,7 @@ def lock_command(
         quick = ScoreSettings(wrong_prompts=10, wrong_salts=10, near_wordings=4, wrong_key_images=300)
         score, page = report_on_lock(result, quick, model if vanilla else None, report)
     best = best_unrelated(score)
-    options.print_record(
+    printing.print_record(
         {
             "locked": str(result.folder),
             "key": str(result.key_path),
@@ -183,9 +175,9 @@ def lock_command(
         as_json,
     )
     if (weak := weakness(score)) is not None:
-        options.warn(weak)
+        printing.warn(weak)
     if epochs is not None and (few := too_few_epochs(epochs, result.usual_epochs)) is not None:
-        options.hint(few, quiet)
-    options.hint(
+        printing.hint(few, quiet)
+    printing.hint(
         f"Keep {result.key_path} safe and apart from the model: without it nobody can unlock the model.", quiet
     )

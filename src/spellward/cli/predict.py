@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import key_files, options, printing
 from spellward.cli.options import ModelArgument, QuietOption, examples
 from spellward.cli.progress import stages
 
@@ -64,7 +64,7 @@ def predict_command(
     files = [path for path in image_files(images) if not is_own_picture(path, output)]
     if not files:
         raise DataError(f"All images are in {output}, where earlier masks and overlays are. Name others, or --output.")
-    unlocked = unlock(locked, options.load_key(key) if key else None, device=device)
+    unlocked = unlock(locked, key_files.load_key(key) if key else None, device=device)
     masks = unlocked.model.task != "classification"
     figure = {"segmentation": "share", "instances": "score"}.get(unlocked.model.task, "probability")
     top = len(unlocked.model.classes) - 1 if masks else min(top, len(unlocked.model.classes))
@@ -86,16 +86,16 @@ def predict_command(
     cost = {"edit_ms_per_image": 1e3 * edit_seconds / len(rows), "model_ms_per_image": 1e3 * model_seconds / len(rows)}
     top = max((len(row["classes"]) for row in rows), default=0) if figure == "score" else top
     _print(rows, form, top, figure, {"predictions": rows, **cost})
-    options.hint(
+    printing.hint(
         f"{cost['edit_ms_per_image']:.2f} ms an image for editing, {cost['model_ms_per_image']:.2f} ms for the model.",
         quiet or form is Format.json,
     )
     if key is None:
-        options.hint(
+        printing.hint(
             "Without a key these are the answers a stranger gets: worth nothing.", quiet or form is Format.json
         )
     if masks:
-        options.hint(f"Masks and overlays are in {output}/.", quiet or form is Format.json)
+        printing.hint(f"Masks and overlays are in {output}/.", quiet or form is Format.json)
 
 
 def _seen(found: Segmentations, size: tuple[int, int]) -> Iterator[dict[str, Any]]:

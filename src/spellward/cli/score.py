@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, KeyOption, ModelArgument, QuietOption, SeedOption, examples
+from spellward.cli import key_files, printing
+from spellward.cli.options import DataArgument, JsonOption, KeyOption, ModelArgument, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -46,7 +45,7 @@ def score_command(
         score, page = score_and_report(
             locked,
             data,
-            options.load_key(key),
+            key_files.load_key(key),
             settings,
             vanilla=(model or True) if vanilla else None,
             seed=seed,
@@ -55,11 +54,11 @@ def score_command(
     figures = score.summary()
     about = {"measure": score.measure, "test_images": score.up.count}
     if as_json:
-        options.print_record({**figures, **about, "report": str(page)}, True)
+        printing.print_record({**figures, **about, "report": str(page)}, True)
         return
     shown = {name: f"{value:.1%}" for name, value in figures.items() if value is not None}
     for name in ("vanilla", "up", "lp", "argmin", "leak"):
         one = getattr(score, name)
         if one is not None:
             shown[name] += f" ({one.low:.1%} to {one.high:.1%})"
-    options.print_record({**shown, **about, "report": str(page)}, False)
+    printing.print_record({**shown, **about, "report": str(page)}, False)

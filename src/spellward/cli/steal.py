@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, QuietOption, SeedOption, examples
+from spellward.cli import printing, refusals
+from spellward.cli.options import DataArgument, JsonOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -39,7 +38,7 @@ def steal_command(
     quiet: QuietOption = False,
 ) -> None:
     """Steal a model with the images of a data source, and say how good the copy is."""
-    options.refuse_existing(output)
+    refusals.refuse_existing(output)
     from spellward.artifacts import check_outside, check_place, new_folder
     from spellward.attacks.stealing.means import Means
     from spellward.attacks.stealing.table import READ, STEALING
@@ -51,7 +50,7 @@ def steal_command(
 
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
-    for option in options.typed(context, *(name for name in READ if name not in STEALING[how].reads)):
+    for option in refusals.typed(context, *(name for name in READ if name not in STEALING[how].reads)):
         raise typer.BadParameter(f"The theft {how} makes no use of --{option}. Leave the option out.")
     check_place(output)
     check_outside(output, data)
@@ -67,7 +66,7 @@ def steal_command(
     with new_folder(output) as folder:
         save_checkpoint(thief, folder)
     own, theirs = logits_of(model, test).argmax(axis=1), logits_of(thief, test).argmax(axis=1)
-    options.print_record(
+    printing.print_record(
         {
             "thief": str(output),
             "how": how,

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
-from spellward.cli.lock import DataArgument
-from spellward.cli.options import JsonOption, QuietOption, SeedOption, examples
+from spellward.cli import key_files, printing, refusals
+from spellward.cli.options import DataArgument, JsonOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -57,14 +56,14 @@ def suggest_command(
     from spellward.locking.suggesting.forecast import OF_CLASSIFIER
     from spellward.reports.suggest_report import write_suggest_report
 
-    options.refuse_unknown_recipe(recipe)
+    refusals.refuse_unknown_recipe(recipe)
     if output is not None:
         check_place(output)
     with stages(quiet or as_json) as report:
         found, clean = suggest(
             data,
             model,
-            given=[options.spell_or_ask(one) for one in spell or ()],
+            given=[key_files.spell_or_ask(one) for one in spell or ()],
             count=count,
             seed=seed,
             recipe=recipe,
@@ -75,13 +74,13 @@ def suggest_command(
         )
     page = write_suggest_report(found, clean, output) if output is not None else None
     if any(one.forecast.measure == OF_CLASSIFIER for one in found):
-        options.warn(
+        printing.warn(
             "These images have masks, and the forecast is that of a classifier of what they show. A lock on masks is "
             "scored in mean IoU, near 0 without the key; the order of the spells is all that carries over."
         )
     if as_json:
         rows = [{"spell": one.prompt, "forecast": asdict(one.forecast), **asdict(one.measures)} for one in found]
-        options.print_record({"spells": rows, "report": str(page) if page else None}, True)
+        printing.print_record({"spells": rows, "report": str(page) if page else None}, True)
         return
     typer.echo(
         f"{'spell':<38}{'strength':>9}{'UP':>7}{'LP':>7}{'UP-LP':>7}{'±':>7}{'gain':>6}{'kept':>6}{'away':>6}{'ms':>6}"
@@ -93,11 +92,11 @@ def suggest_command(
             f"{one.prompt[:36]:<38}{seen.strength:>9.2f}{expected.up:>7.1%}{expected.lp:>7.1%}{expected.margin:>7.1%}"
             f"{expected.error:>7.1%}{gain:>6}{min(seen.kept, 1.0):>6.0%}{seen.distance:>6.2f}{seen.milliseconds:>6.1f}"
         )
-    options.hint(
+    printing.hint(
         "UP and LP are forecast for the recipe, LP the same for every spell; spells are ranked by UP minus LP, ± its "
         "typical error. Lock with the same --strength. Gain: a fine-tuning thief's, in points, whatever the spell. "
         "Kept: content that survives the edit; away: distance from clean images.",
         quiet,
     )
     if page:
-        options.hint(f"Contact sheet, for you alone, since it shows spells: {page}", quiet)
+        printing.hint(f"Contact sheet, for you alone, since it shows spells: {page}", quiet)

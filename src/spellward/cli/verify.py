@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import key_files, printing, refusals
 from spellward.cli.options import JsonOption, OwnKeyOption, examples
 
 app = typer.Typer()
@@ -74,26 +74,26 @@ def verify_command(
 
     if (suspect is None) == (export is None):
         raise typer.BadParameter("Give either --suspect or --export-probes.")
-    options.check_method(method)
+    refusals.refuse_unknown_method(method)
     opened = load_claim(claim, published)
     if export is not None:
         folder = export_probes(opened, export)
         template = folder / TEMPLATE_FILE
         record = {"probes": str(folder), "count": len(opened.probes), "template": str(template)}
-        options.print_record(record, as_json)
-        options.hint(
+        printing.print_record(record, as_json)
+        printing.hint(
             f"Ask the suspect about the images and fill in {template} (README.txt beside it says how), "
             f"then run: {shlex.join(['spellward', 'verify', str(claim), '--suspect', str(template)])}",
             as_json,
         )
         return
     assert suspect is not None
-    asked = suspect if key is None else options.behind_key(suspect, key)
+    asked = suspect if key is None else key_files.behind_key(suspect, key)
     verdict = verify(opened, asked, method=method, match_classes=match_classes)
     page = write_claim_report(opened, verdict, suspect, output or verdict_folder(opened.folder, suspect, verdict))
     record = verdict.to_record()
     if as_json:
-        options.print_record({**record, "report": str(page)}, True)
+        printing.print_record({**record, "report": str(page)}, True)
         return
     shown = ("verdict", "reason", "p_value", "effect", "threshold", "queries", "queries_needed", "method")
-    options.print_record({**{name: record[name] for name in shown}, "report": str(page)}, False)
+    printing.print_record({**{name: record[name] for name in shown}, "report": str(page)}, False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spellward.cli import options
+from spellward.cli import printing, refusals
 from spellward.cli.options import JsonOption, SeedOption, examples
 
 app = typer.Typer()
@@ -66,7 +66,7 @@ def verify_outputs_command(
     from spellward.ownership.judge import DEFAULT
     from spellward.ownership.statistics.default import ENOUGH
 
-    options.check_method(method)
+    refusals.refuse_unknown_method(method)
     verdict = judge(
         load_outputs(victim),
         [load_outputs(path) for path in reference],
@@ -82,6 +82,6 @@ def verify_outputs_command(
     if not as_json:
         del record["published"], record["options"]  # of claims
         record["controls"] = "; ".join(f"{control.name}: {control.verdict}" for control in verdict.controls) or None
-    options.print_record(record, as_json)
+    printing.print_record(record, as_json)
     if method == DEFAULT and len(reference) < ENOUGH:
-        options.hint("With fewer than three references only near copies are found. Give more, as good as your model.")
+        printing.hint("With fewer than three references only near copies are found. Give more, as good as your model.")
