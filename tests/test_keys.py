@@ -132,13 +132,6 @@ def test_a_key_is_frozen_and_changes_give_a_new_one() -> None:
     assert {GOLDEN: 1}[GOLDEN.with_()] == 1
 
 
-def test_completing_fills_only_what_was_left_open() -> None:
-    defaults = {"steps": 9, "guidance": 2.0, "image_guidance": 3.0, "strength": 0.5, "resolution": 128}
-    done = Key(PROMPT, steps=4).completed(editor_fingerprint="mini/1", **defaults)  # type: ignore[arg-type]
-    assert (done.steps, done.guidance, done.resolution, done.editor_fingerprint) == (4, 2.0, 128, "mini/1")
-    assert GOLDEN.completed(editor_fingerprint="mini/1 golden", **defaults) == GOLDEN  # type: ignore[arg-type]
-
-
 def test_no_text_of_a_key_tells_the_secrets(tmp_path: Path) -> None:
     from rich.console import Console
 

@@ -98,27 +98,6 @@ class Key(BaseModel):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**{**fields, **changes})
 
-    def completed(
-        self,
-        *,
-        editor_fingerprint: str,
-        steps: int,
-        guidance: float,
-        image_guidance: float,
-        strength: float,
-        resolution: int,
-    ) -> Self:
-        """The same key bound to an editor, with that editor's defaults in the fields that were left open."""
-        defaults = {
-            "steps": steps,
-            "guidance": guidance,
-            "image_guidance": image_guidance,
-            "strength": strength,
-            "resolution": resolution,
-        }
-        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
-        return self.with_(editor_fingerprint=editor_fingerprint, **missing)
-
     def save(self, path: str | Path, passphrase: str | None = None, *, overwrite: bool = False) -> None:
         """Writes the key file, mode 0600.
 

@@ -20,14 +20,14 @@ from spellward.errors import ArtifactError, DataError, EditorError, KeyRefusedEr
 from spellward.keys import Key
 from spellward.locking.attacking import attack
 from spellward.locking.folder import read_lock
-from spellward.locking.lock import LockResult, lock
+from spellward.locking.lock import LockResult, complete_key, lock
 from spellward.locking.measuring.score import ScoreSettings, score_tables
 from spellward.locking.pairing import pair
 from spellward.locking.publishing import PENDING, work_folder
 from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
 from spellward.locking.unlock import edit_with_key, unlock
-from spellward.models import FitSettings
+from spellward.models import FitSettings, load_model
 from spellward.reports.lock_run import report_on_lock
 
 SMALL = "timm/test_resnet?random"
@@ -40,6 +40,16 @@ def test_key_stands_beside_the_model_and_for_its_owner_alone(tiny_lock: LockResu
     assert stat.S_IMODE(tiny_lock.key_path.stat().st_mode) == 0o600
     assert not list(tiny_lock.folder.rglob("*.key"))
     assert Key.load(tiny_lock.key_path) == tiny_lock.key
+
+
+def test_completing_a_key_fills_only_what_was_left_open(editor: MiniEditor) -> None:
+    model = load_model(SMALL, ("a", "b"), 32)
+    done = complete_key(Key(PROMPT, steps=4), editor, model)
+    assert (done.steps, done.guidance, done.resolution) == (4, editor.defaults.guidance, editor.resolution)
+    assert done.editor_fingerprint == editor.identity()
+    assert complete_key(done.with_(resolution=40, strength=0.25), editor, model) == done.with_(
+        resolution=40, strength=0.25
+    )
 
 
 def test_nothing_but_the_key_holds_the_secrets(tiny_lock: LockResult, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The ordinary fine-tune is made once, and only for what it was made for."""
+"""Runs that are made once: what names them, and that loading one gives what making it gave."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import torch
 
 from spellward.artifacts import CACHE_VARIABLE, cache_root
 from spellward.data import ImageTable, table_from_arrays
-from spellward.locking.training import vanilla
-from spellward.locking.training.vanilla import ordinary_fine_tune, vanilla_model
-from spellward.models import FitSettings, load_model, state_digest
+from spellward.models import FitSettings, VisionModel, fit_once, kept, load_model, state_digest
+from spellward.models.examples import PlainExamples
 
 SETTINGS = FitSettings(epochs=1, batch_size=8)
 SPEC = "timm/test_resnet?random"
@@ -27,11 +26,17 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageTable:
     return table_from_arrays(pixels, np.arange(16) % 4, "abcd")
 
 
-def test_the_ordinary_model_is_made_once(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = vanilla_model(SPEC, table, SETTINGS, 32)
+def made(table: ImageTable, model: VisionModel | None = None, *learnt: object, kind: str = "some") -> VisionModel:
+    model = load_model(SPEC, table.classes, 32) if model is None else model.copy()
+    return fit_once(kind, model, PlainExamples(table), SETTINGS, table.fingerprint, *learnt)
+
+
+def test_a_model_is_made_once_and_loaded_to_the_last_bit(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = made(table)
     monkeypatch.setitem(sys.modules, "spellward.models.trainer", None)  # training again would fail
-    again = vanilla_model(SPEC, table, SETTINGS, 32)
+    again = made(table)
     assert state_digest(first.network) == state_digest(again.network)
+    assert np.array_equal(first.logits(table.images[:]), again.logits(table.images[:]))
 
 
 def test_another_start_of_the_same_name_is_another_model(table: ImageTable) -> None:
@@ -40,16 +45,17 @@ def test_another_start_of_the_same_name_is_another_model(table: ImageTable) -> N
         model = load_model(SPEC, table.classes, 32)
         with torch.no_grad():
             next(model.network.parameters()).add_(shift)
-        ends.add(state_digest(ordinary_fine_tune(model, table, SETTINGS).network))
+        ends.add(state_digest(made(table, model).network))
     assert len(ends) == 2
 
 
-def test_other_pixels_or_versions_are_another_model(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = cache_root() / "runs"
+def test_whatever_the_result_depends_on_names_the_run(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(SPEC, table.classes, 32)
-    ordinary_fine_tune(model.copy(), table, SETTINGS)
-    ordinary_fine_tune(replace(model.copy(), mean=(0.1, 0.2, 0.3)), table, SETTINGS)
-    assert len(list(runs.glob("vanilla-*"))) == 2
-    monkeypatch.setattr(vanilla, "versions", lambda: {"torch": "0"})
-    ordinary_fine_tune(model.copy(), table, SETTINGS)
-    assert len(list(runs.glob("vanilla-*"))) == 3
+    made(table, model)
+    made(table, replace(model, mean=(0.1, 0.2, 0.3)))
+    made(table, model, "learnt otherwise")
+    made(table, model, kind="other")
+    assert len(list((cache_root() / "runs").iterdir())) == 4
+    monkeypatch.setattr(kept, "versions", lambda: {"torch": "0"})
+    made(table, model)
+    assert len(list((cache_root() / "runs").iterdir())) == 5

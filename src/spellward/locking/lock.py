@@ -211,11 +211,11 @@ def _given_key(key: Key | Path | str, editor: Editor | None) -> Key:
 def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
     """Fills in what the key left to the editor, and the editor's identity."""
     used = settings_of(key, editor)
-    return key.completed(
+    return key.with_(
         editor_fingerprint=editor.identity(),
         steps=used.steps,
         guidance=float(used.guidance),
         image_guidance=float(used.image_guidance),
         strength=float(used.strength),
-        resolution=max(model.input_size, editor.resolution),
+        resolution=max(model.input_size, editor.resolution) if key.resolution is None else key.resolution,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from spellward.artifacts import cache_root, private_folder, run_name
+from spellward.artifacts import run_name
 from spellward.data import ImageTable
 from spellward.data.progress import Report
-from spellward.models import Batch, FitSettings, VisionModel, fit, load_model, logits_of, state_digest
+from spellward.models import Batch, FitSettings, VisionModel, fit_once, load_model, logits_of
 from spellward.models.batches import AfterBackward
 
 
@@ -87,33 +87,21 @@ def train(
         sparse: Weights that are zero stay zero.
         changes: Fields of `FitSettings` that the attack sets itself.
     """
-    settings = replace(means.fit, seed=means.seed, **changes).resolved(len(images))
-    digest = run_name("targets", np.asarray(targets, np.float32).tobytes().hex())
-    # What stays frozen names the run too: a new head alone and a new head with its body begin with the same weights.
-    frozen = [name for name, value in model.network.named_parameters() if not value.requires_grad]
-    run = run_name(
-        "stealing",
-        state_digest(model.network),
-        model.input_size,
-        model.mean,
-        model.std,
-        images.fingerprint,
-        digest,
-        asdict(settings),
-        *frozen,
-        *(["sparse"] if sparse else []),
-    )
+    settings = replace(means.fit, seed=means.seed, **changes)
     report = means.report
-    fit(
+    return fit_once(
+        "steal",
         model,
         Taught(images, targets),
         settings,
-        folder=private_folder(cache_root() / "runs" / f"steal-{run}"),
+        images.fingerprint,
+        run_name(np.asarray(targets, np.float32).tobytes().hex()),
+        # What stays frozen: a new head alone and a new head with its body begin with the same weights.
+        [name for name, value in model.network.named_parameters() if not value.requires_grad],
+        sparse,
         report=None if report is None else lambda done, total: report("Training the thief's model", done, total),
         after_backward=_zeros_kept(model) if sparse else None,
     )
-    model.network.to(memory_format=torch.contiguous_format)
-    return model
 
 
 def _zeros_kept(model: VisionModel) -> AfterBackward:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import Any
 
-from spellward.artifacts import cache_root, private_folder, run_name, versions
 from spellward.data import ImageTable
 from spellward.data.progress import Report
-from spellward.models import FitSettings, VisionModel, fit, load_model, state_digest
+from spellward.models import FitSettings, VisionModel, fit_once, load_model
 from spellward.models.examples import PlainExamples
 
 
@@ -26,19 +24,14 @@ def ordinary_fine_tune(
     Raises:
         ModelError, StorageError: See `fit`.
     """
-    settings = replace(settings.resolved(len(train)), learning_rate=settings.rate_for(model.network))
-    # The weights count too: modules made in Python share the name of their class.
-    start = state_digest(model.network)
-    seen_as = (model.input_size, model.mean, model.std)
-    name = run_name("vanilla", model.spec, start, seen_as, train.fingerprint, asdict(settings), versions())
-    fit(
+    return fit_once(
+        "vanilla",
         model,
         PlainExamples(train),
         settings,
-        folder=private_folder(cache_root() / "runs" / f"vanilla-{name}"),
+        train.fingerprint,
         report=None if report is None else lambda done, total: report("Vanilla fine-tune (steps)", done, total),
     )
-    return model
 
 
 def vanilla_model(

@@ -6,17 +6,14 @@ And peers, which have seen these.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from spellward.artifacts import cache_root, private_folder, run_name
 from spellward.data import ImageTable
 from spellward.data.progress import Report
-from spellward.models import FitSettings, VisionModel, fit, load_model, state_digest
+from spellward.models import FitSettings, VisionModel, fit_once, load_model
 from spellward.models.examples import PlainExamples
 
 BASES = ("bundled", "bundled", "bundled?random")
@@ -119,20 +116,11 @@ def trained(
     report: Report | None = None,
 ) -> VisionModel:
     """Trains a model in place; the weights it starts from name the run in the cache."""
-    settings = settings.resolved(len(images))
-    seen_as = (model.input_size, model.mean, model.std)  # which weights do not tell
-    run = run_name("ownership", state_digest(model.network), seen_as, images.fingerprint, asdict(settings))
-    fit(
+    return fit_once(
+        "claim",
         model,
         PlainExamples(images),
         settings,
-        folder=_run_folder(run),
+        images.fingerprint,
         report=None if report is None else lambda done, total: report(name, done, total),
     )
-    # Training leaves channels-last weights, loading plain ones; the two differ in the last bit of the outputs.
-    model.network.to(memory_format=torch.contiguous_format)
-    return model
-
-
-def _run_folder(run: str) -> Path:
-    return private_folder(cache_root() / "runs" / f"claim-{run}")
