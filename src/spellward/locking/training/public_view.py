@@ -52,7 +52,8 @@ class PublicView:
     def __init__(self, objective: Objective, model: VisionModel, settings: ViewSettings) -> None:
         self._objective, self._settings = objective, settings
         # Made now, since the trainer may wrap `forward`, and a copy of that would still call the original.
-        self._base = copy.deepcopy(model.network).eval().requires_grad_(False)
+        base = copy.deepcopy(model.network).eval().requires_grad_(False)
+        self._base = base.to(memory_format=torch.channels_last)  # as the network is in training
         # Once, since finding them takes forwards of the whole network.
         self._names = layers_at(self._base, settings.depths, model.input_size)
 

@@ -81,8 +81,9 @@ class SimulatedThief:
         self._base = {name: value.detach().clone() for name, value in model.network.state_dict().items()}
         # In the order of the layers, without the head: a prefix of it is what stitching puts in front.
         self._body = [name for name, _ in model.network.named_parameters() if not model.in_head(name)]
-        # Made now, since the trainer may wrap `forward`, and a copy of that would still call the original.
-        self._copy = copy.deepcopy(model.network)
+        # Made now, since the trainer may wrap `forward`, and a copy of that would still call the original. Laid out as
+        # the network is in training: a thief's steps take a tenth less time so.
+        self._copy = copy.deepcopy(model.network).to(memory_format=torch.channels_last)
 
     def __call__(self, network: nn.Module, batch: Batch, step: int) -> None:
         """Takes the place of `AfterBackward`: (network, batch, optimiser step)."""
