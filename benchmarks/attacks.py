@@ -37,11 +37,11 @@ from spellward.editors import Editor, load_editor
 from spellward.editors.cache import private_name
 from spellward.keys import Key
 from spellward.locking.attacking import BUDGETS, TEST_IMAGES
-from spellward.locking.lock import complete_key
+from spellward.locking.keying import complete_key, settings_of
 from spellward.locking.measuring.attack_target import Target, base_accuracy, run_attack
 from spellward.locking.measuring.guesses import wrong_key_guesses
 from spellward.locking.measuring.honest_use import honest_use
-from spellward.locking.unlock import settings_of, unlock
+from spellward.locking.unlock import unlock
 from spellward.models import VisionModel, load_model
 
 RESULTS = Path(__file__).parent / "results" / "attacks.json"

@@ -26,7 +26,7 @@ from spellward.artifacts import cache_root, versions
 from spellward.data import ImageTable, load_splits, prepare
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
-from spellward.locking.lock import complete_key
+from spellward.locking.keying import complete_key
 from spellward.locking.measuring.score import ScoreSettings, labelled_for_probe, score_tables
 from spellward.locking.measuring.tasks import TASKS, Instances
 from spellward.locking.training.fitting import fit_lock, lock_examples, teacher_for

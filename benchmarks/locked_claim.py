@@ -32,7 +32,7 @@ from spellward.attacks.stealing.means import Means
 from spellward.attacks.stealing.table import STEALING
 from spellward.data import ImageTable
 from spellward.editors import Editor, load_editor
-from spellward.locking.lock import complete_key
+from spellward.locking.keying import complete_key
 from spellward.locking.measuring.tasks import TASKS, through
 from spellward.locking.training.fitting import fit_lock, lock_examples
 from spellward.locking.training.recipe import RECIPES

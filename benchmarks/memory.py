@@ -29,7 +29,7 @@ from spellward.data import ImageTable
 from spellward.data.store import ImageStore
 from spellward.editors import load_editor
 from spellward.keys import Key
-from spellward.locking.lock import complete_key
+from spellward.locking.keying import complete_key
 from spellward.locking.training.fitting import fit_lock, lock_examples
 from spellward.locking.training.recipe import RECIPES
 from spellward.models import FitSettings, load_model

@@ -19,8 +19,8 @@ from spellward.data import load_splits, prepare
 from spellward.data.overlays import overlay
 from spellward.editors import load_editor
 from spellward.editors.objects import OBJECTS
+from spellward.locking.keying import edit_with_key
 from spellward.locking.training.recipe import RECIPES
-from spellward.locking.unlock import edit_with_key
 from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel
 

@@ -29,7 +29,7 @@ from spellward.data import ImageTable, load_splits, prepare
 from spellward.data.splits import stratified_cap
 from spellward.editors import Editor, load_editor
 from spellward.keys import Key
-from spellward.locking.lock import complete_key
+from spellward.locking.keying import complete_key, edit_with_key
 from spellward.locking.measuring.tasks import TASKS, through
 from spellward.locking.suggest import suggest
 from spellward.locking.suggesting.candidates import VOCABULARY, Candidate, candidate_prompts
@@ -37,7 +37,6 @@ from spellward.locking.suggesting.forecast import INPUTS, Line, forecast
 from spellward.locking.suggesting.spell_bench import SpellBench, SpellMeasures
 from spellward.locking.training.fitting import fit_lock, lock_examples
 from spellward.locking.training.recipe import RECIPES
-from spellward.locking.unlock import edit_with_key
 from spellward.models import FitSettings, load_model
 
 RESULTS = Path(__file__).parent / "results" / "suggest.json"

@@ -20,13 +20,14 @@ from spellward.errors import ArtifactError, DataError, EditorError, KeyRefusedEr
 from spellward.keys import Key
 from spellward.locking.attacking import attack
 from spellward.locking.folder import read_lock
-from spellward.locking.lock import LockResult, complete_key, lock
+from spellward.locking.keying import complete_key, edit_with_key
+from spellward.locking.lock import LockResult, lock
 from spellward.locking.measuring.score import ScoreSettings, score_tables
 from spellward.locking.pairing import pair
 from spellward.locking.publishing import PENDING, work_folder
 from spellward.locking.scoring import score as score_folder
 from spellward.locking.settings_file import TrainingRecord
-from spellward.locking.unlock import edit_with_key, unlock
+from spellward.locking.unlock import unlock
 from spellward.models import FitSettings, load_model
 from spellward.reports.lock_run import report_on_lock
 
@@ -383,7 +384,7 @@ def test_a_key_names_the_editor_that_was_given(tmp_path: Path, cache: Path) -> N
 def test_settings_that_the_editor_refuses_are_refused_before_any_training(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spellward.locking.lock.teacher_for", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("spellward.locking.training.whole.teacher_for", lambda *_: pytest.fail("trained"))
     with pytest.raises(EditorError, match="1 to 8 steps"):
         lock("bundled", tiny_splits(), Key("snow", steps=20), tmp_path / "locked")
 
@@ -391,7 +392,9 @@ def test_settings_that_the_editor_refuses_are_refused_before_any_training(
 def test_a_key_for_smaller_images_is_said_to_be_one(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spellward.locking.lock.teacher_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "spellward.locking.training.whole.teacher_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.warns(UserWarning, match="edits at 64 pixels, and the model sees 96"), pytest.raises(KeyboardInterrupt):
         lock("bundled", tiny_splits(), Key("snow", resolution=64), tmp_path / "locked", input_size=96)
 

@@ -11,9 +11,10 @@ from PIL import Image
 
 from spellward.artifacts import CACHE_VARIABLE
 from spellward.errors import DataError, StorageError
+from spellward.locking.keying import edit_with_key
 from spellward.locking.lock import LockResult
 from spellward.locking.predict import edit_file, image_files, is_own_picture, predict_files
-from spellward.locking.unlock import UnlockedModel, edit_with_key, unlock
+from spellward.locking.unlock import UnlockedModel, unlock
 
 
 @pytest.fixture(scope="module")

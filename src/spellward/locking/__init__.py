@@ -10,8 +10,9 @@ scoring      a locked folder and its key -> what the lock is worth              
 attacking    a locked folder and its key -> what thieves get out of it           (`attack`)
 suggest      data -> which spells would lock it well                             (`suggest`)
 
-What a lock is on disk, and where it came from:
+What these share: a key's editor, a lock on disk, and where it came from:
 
+keying       a key and the editor it names
 folder       `lock.json`: what a locked folder says about itself, nothing of its key
 publishing   a folder and a key, both or neither
 settings_file how it was trained, kept with the owner's report

@@ -19,6 +19,7 @@ from spellward.editors.base import Editor
 from spellward.editors.cache import private_name
 from spellward.errors import EditorError, ModelError
 from spellward.keys import Key, key_from
+from spellward.locking.keying import editor_for, settings_of
 from spellward.locking.measuring.attack_results import AttackReport, HonestRow
 from spellward.locking.measuring.attack_target import FROM_A_NETWORK, Target, run_attack
 from spellward.locking.measuring.guesses import wrong_key_guesses
@@ -26,7 +27,7 @@ from spellward.locking.measuring.honest_use import honest_use
 from spellward.locking.measuring.tasks import TASKS, check_fits
 from spellward.locking.public_base import public_base
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
-from spellward.locking.unlock import editor_for, settings_of, unlock
+from spellward.locking.unlock import unlock
 from spellward.models import VisionModel
 from spellward.models.instances import INSTANCES
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import shutil
-import time
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from spellward.artifacts import check_outside, check_place, private_folder, run_name, storage_errors, turn_in, versions
+from spellward.artifacts import check_outside, check_place, private_folder, storage_errors, turn_in, versions
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
-from spellward.editors import EDITORS, lasting_spec, load_editor
+from spellward.editors import load_editor
 from spellward.editors.base import Editor
-from spellward.editors.cache import edit_table
-from spellward.errors import ArtifactError, KeyRefusedError
-from spellward.keys import Key, is_blank, key_from
-from spellward.locking.measuring.tasks import TASKS
+from spellward.errors import ArtifactError
+from spellward.keys import Key
+from spellward.locking.keying import complete_key, edit_with_key, given_key
 from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
 from spellward.locking.settings_file import TrainingRecord, report_folder
-from spellward.locking.training.fitting import fit_lock, lock_examples, teacher_for
 from spellward.locking.training.recipe import Recipe, check_recipe, recipe_for
-from spellward.locking.unlock import edit_with_key, settings_of
-from spellward.models import FitResult, FitSettings, VisionModel, load_model, state_digest
+from spellward.locking.training.whole import train_lock
+from spellward.models import FitResult, FitSettings, VisionModel, load_model
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def lock(
         check_recipe(recipe)
     check_outside(output, data)
     key_path = output.with_name(output.name + ".key")
-    key = _given_key(key, editor)
+    key = given_key(key, editor)
     with storage_errors(output):
         work = work_folder(output)
     # Two locks with one output would share checkpoints and the key to go on with. The second finds the first one's.
@@ -135,41 +132,8 @@ def lock(
             )
         train = prepare(splits.train, resolution)
         recipe = recipe if isinstance(recipe, Recipe) else recipe_for(train, recipe)
-        teacher = teacher_for(vision, train, recipe, settings, report)
-        usual = recipe.resolved(replace(settings, epochs=0), train).epochs
-        settings = recipe.resolved(settings, train)
         validation = prepare(splits.validation, resolution)
-        begun = time.perf_counter()
-        examples = lock_examples(train, key, editor, recipe, settings, vision, teacher)
-        keyed_validation = edit_table(
-            editor, validation, key.prompt, key.seed, key.salt, settings_of(key, editor), progress=report is not None
-        )
-        edit_seconds = time.perf_counter() - begun
-        # Whatever changes the training names the run; an edit's fingerprint is keyed, so it does not give the spell
-        # away.
-        run = run_name(
-            key.lock_id,
-            repr(recipe),
-            asdict(settings),
-            vision.spec,
-            state_digest(vision.network),  # a folder can be trained anew, and modules share the name of their class
-            vision.mean,
-            vision.std,
-            vision.input_size,
-            *(() if teacher is None else (state_digest(teacher.network),)),
-            train.fingerprint,
-            keyed_validation.fingerprint,
-        )
-        result = fit_lock(
-            vision,
-            examples,
-            train,
-            recipe,
-            settings,
-            work / f"fit-{run}",
-            validate=lambda trained: TASKS[trained.task].judge(trained.logits, keyed_validation).value,
-            report=None if report is None else lambda done, total: report("Training (steps)", done, total),
-        )
+        trained = train_lock(vision, train, validation, key, editor, recipe, settings, work, report)
         # Before the lock is there: without it, a score of the lock could take images for tests that it has learnt.
         TrainingRecord(
             model=vision.spec,
@@ -177,45 +141,27 @@ def lock(
             recipe=recipe.name,
             recipe_version=recipe.version,
             limit=limit,
-            settings=settings,
+            settings=trained.settings,
             train_images=len(train),
-            train_seconds=result.seconds,
-            edit_seconds=edit_seconds,
+            train_seconds=trained.fit.seconds,
+            edit_seconds=trained.edit_seconds,
             train_fingerprint=train.fingerprint,
             versions=versions(),
         ).save(output)
         key = publish(vision, key, recipe, output, key_path, passphrase)
-        logs = work / f"fit-{run}" / "runs"
+        logs = trained.folder / "runs"
         if logs.is_dir():  # TensorBoard's
             shutil.copytree(logs, report_folder(output) / logs.name, dirs_exist_ok=True)
         shutil.rmtree(work, ignore_errors=True)
-        return LockResult(output, key_path, key, vision, editor, splits, recipe.name, result, edit_seconds, usual)
-
-
-def _given_key(key: Key | Path | str, editor: Editor | None) -> Key:
-    """The key that was meant by a key, a key file or a prompt."""
-    if isinstance(key, str):
-        if Path(key).suffix == ".key" and Path(key).is_file():
-            raise KeyRefusedError(f"{key} is a key file, and would become the spell. Give Path({key!r}).")
-        key = Key(key)
-    key = key_from(key)
-    if is_blank(key.prompt):
-        raise KeyRefusedError("The spell of the key is blank, so anybody would find it. Give a spell of some words.")
-    named = key.editor
-    if editor is not None and "editor" not in key.model_fields_set and editor.name in EDITORS:
-        named = editor.name  # or else the key would name one that it does not open with
-    # A copy still knows what was given and what is open, which decides whether a killed run goes on.
-    return key.model_copy(update={"editor": lasting_spec(named)})
-
-
-def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
-    """Fills in what the key left to the editor, and the editor's identity."""
-    used = settings_of(key, editor)
-    return key.with_(
-        editor_fingerprint=editor.identity(),
-        steps=used.steps,
-        guidance=float(used.guidance),
-        image_guidance=float(used.image_guidance),
-        strength=float(used.strength),
-        resolution=max(model.input_size, editor.resolution) if key.resolution is None else key.resolution,
-    )
+        return LockResult(
+            output,
+            key_path,
+            key,
+            vision,
+            editor,
+            splits,
+            recipe.name,
+            trained.fit,
+            trained.edit_seconds,
+            trained.usual_epochs,
+        )

@@ -16,7 +16,8 @@ from spellward.data.images import SUFFIXES, square
 from spellward.data.overlays import mask_png, overlay
 from spellward.errors import DataError
 from spellward.keys import Key
-from spellward.locking.unlock import Predictions, Segmentations, UnlockedModel, edit_with_key, editor_for
+from spellward.locking.keying import edit_with_key, editor_for
+from spellward.locking.unlock import Predictions, Segmentations, UnlockedModel
 
 _MASK, _INSTANCES, _OVERLAY = _OWN = (".mask.png", ".instances.png", ".overlay.png")
 

@@ -11,11 +11,12 @@ from spellward.data import prepare
 from spellward.data.progress import Report
 from spellward.editors.base import Editor
 from spellward.keys import Key, key_from
+from spellward.locking.keying import editor_for
 from spellward.locking.measuring.score import Score, ScoreSettings, score_tables
 from spellward.locking.measuring.tasks import check_fits
 from spellward.locking.settings_file import TrainingRecord, splits_as_locked, warn_of_other_images
 from spellward.locking.training.vanilla import vanilla_model
-from spellward.locking.unlock import editor_for, unlock
+from spellward.locking.unlock import unlock
 from spellward.models import FitSettings
 from spellward.models.instances import INSTANCES
 

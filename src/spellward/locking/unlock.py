@@ -12,49 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from spellward.data import ImageTable
-from spellward.editors import load_editor
-from spellward.editors.base import Editor, EditSettings
+from spellward.editors.base import Editor
 from spellward.errors import KeyRefusedError, ModelError
 from spellward.hardware import find_device
 from spellward.keys import Key, key_from
 from spellward.locking.folder import read_lock
+from spellward.locking.keying import edit_with_key, editor_for
 from spellward.locking.pictures import Images, pixels_of
 from spellward.models import VisionModel, load_checkpoint
 from spellward.models.grouping import Objects
 from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel
 from spellward.models.vision import CLASSIFICATION
-
-
-def settings_of(key: Key, editor: Editor) -> EditSettings:
-    """The key's edit settings, with the editor's defaults where the key leaves them open."""
-    defaults = editor.defaults
-    return EditSettings(
-        steps=defaults.steps if key.steps is None else key.steps,
-        guidance=defaults.guidance if key.guidance is None else key.guidance,
-        image_guidance=defaults.image_guidance if key.image_guidance is None else key.image_guidance,
-        strength=defaults.strength if key.strength is None else key.strength,
-    )
-
-
-def edit_with_key(editor: Editor, images: Tensor, key: Key) -> Tensor:
-    """Edits uint8 [N, 3, H, W] as the key says."""
-    return editor.edit(images, key.prompt, key.seed, key.salt, settings_of(key, editor))
-
-
-def editor_for(key: Key, editor: Editor | None = None) -> Editor:
-    """Loads the key's editor and holds it against the one that the key names.
-
-    Raises:
-        KeyRefusedError: If the editor is not the one the model was locked with.
-    """
-    editor = editor or load_editor(key.editor)
-    if key.editor_fingerprint and key.editor_fingerprint not in editor.names():
-        raise KeyRefusedError(
-            "This key was made with another editor or another version of it, which would edit differently. "
-            "Install the Spellward version that made the key, or lock the model anew."
-        )
-    return editor
 
 
 @dataclass(frozen=True)

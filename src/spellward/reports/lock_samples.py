@@ -9,7 +9,8 @@ from torch import Tensor
 
 from spellward.data import ImageTable, MaskTable
 from spellward.data.overlays import overlay
-from spellward.locking.unlock import UnlockedModel, edit_with_key
+from spellward.locking.keying import edit_with_key
+from spellward.locking.unlock import UnlockedModel
 from spellward.models.grouping import Objects, true_objects
 from spellward.models.instances import InstanceModel
 from spellward.models.segmentation import SegmentationModel, maps_of_size

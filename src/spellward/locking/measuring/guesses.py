@@ -15,8 +15,8 @@ from spellward.attacks.unlocking.thief import Guess
 from spellward.editors.base import Editor
 from spellward.errors import EditorError
 from spellward.keys import Key
+from spellward.locking.keying import edit_with_key, settings_of
 from spellward.locking.measuring.score import ScoreSettings, wrong_keys
-from spellward.locking.unlock import edit_with_key, settings_of
 
 _PROMPTS = 1000
 _SALTS = 50

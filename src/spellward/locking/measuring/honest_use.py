@@ -14,8 +14,8 @@ from spellward.data import ImageTable
 from spellward.editors.base import Editor
 from spellward.editors.mini import MiniEditor
 from spellward.keys import Key
+from spellward.locking.keying import edit_with_key, settings_of
 from spellward.locking.measuring.tasks import TASKS, Change, through
-from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import VisionModel
 
 

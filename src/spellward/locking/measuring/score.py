@@ -14,9 +14,9 @@ from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.keys import Key
+from spellward.locking.keying import edit_with_key, settings_of
 from spellward.locking.measuring.metrics import Accuracy
 from spellward.locking.measuring.tasks import TASKS, Instances, through
-from spellward.locking.unlock import edit_with_key, settings_of
 from spellward.models import VisionModel
 
 

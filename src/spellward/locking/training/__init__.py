@@ -10,5 +10,6 @@ examples     keyed images and decoys, as they go through training
 public_view  layers held to what the public base sees of clean images
 objective    right on keyed images, silent on decoys
 simulated_thief fine-tunes the lock while it is trained, so that it stays shut
-fitting      the fit that goes through all of these
+fitting      edits and decoys for it, and the fit that goes through all of these
+whole        teacher, edits and fit in one call
 """

@@ -10,6 +10,7 @@ from spellward.data.progress import Report
 from spellward.editors.base import Editor
 from spellward.editors.cache import edit_table
 from spellward.keys import Key
+from spellward.locking.keying import settings_of
 from spellward.locking.training.decoys import DecoySource, plan_decoys
 from spellward.locking.training.examples import LockExamples
 from spellward.locking.training.known_looks import known_looks
@@ -19,7 +20,6 @@ from spellward.locking.training.public_view import PublicView
 from spellward.locking.training.recipe import Recipe
 from spellward.locking.training.simulated_thief import SimulatedThief
 from spellward.locking.training.vanilla import ordinary_fine_tune
-from spellward.locking.unlock import settings_of
 from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
 from spellward.models.batches import Objective, Validate
