@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-recipes bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-small-worlds bench-suggest bench-memory samples clean
+.PHONY: help demo test test-all lint format editor bench-lock bench-editor bench-training bench-recipes bench-diffusion bench-attacks bench-objects bench-ownership bench-locked-claim bench-small-worlds bench-suggest bench-memory pictures samples clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -46,7 +46,7 @@ test: lint ## Style, types and the quick tests
 test-all: lint ## Style, types and all tests, the slow ones too
 	$(PYTEST) -m ''
 
-editor: .venv/.installed-editor ## Train the bundled editor anew
+editor: .venv/.installed-editor ## Train the bundled editor anew (needs Debian's openclipart-png)
 	$(PYTHON) -m spellward.editors.mini.training.train
 
 bench-lock: $(STAMP) ## The locking figures of the README
@@ -84,6 +84,9 @@ bench-recipes: $(STAMP) ## How long recipes train beside an ordinary fine-tune
 
 bench-diffusion: $(STAMP) ## Images a second of a full-size diffusion editor, beside the plain loop
 	$(PYTHON) benchmarks/diffusion_speed.py --compile
+
+pictures: $(STAMP) ## The pictures in docs/ (run bench-lock first)
+	$(PYTHON) benchmarks/pictures.py
 
 samples: $(STAMP) ## Build the bundled samples anew from two Debian packages
 	$(PYTHON) benchmarks/build_samples.py

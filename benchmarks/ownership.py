@@ -219,7 +219,7 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
             "",
             f"**{title.replace('/', ', ')}**",
             "",
-            "| suspects | accuracy | number | weights | " + " | ".join(COLUMNS) + " |",
+            "| suspects | accuracy | judged | weights | " + " | ".join(COLUMNS) + " |",
         ]
         lines.append("|---" * (4 + len(COLUMNS)) + "|")
         for name, some in groups_of(rows).items():
@@ -239,7 +239,7 @@ def table(halves: dict[str, dict[str, dict]], wanted: list[str]) -> str:
 
 def short_table(rows: dict[str, dict]) -> str:
     """How many of each group of suspects the better-known methods call stolen, as Markdown."""
-    lines = ["| suspects | number | " + " | ".join(SHORT_COLUMNS) + " |", "|---" * (2 + len(SHORT_COLUMNS)) + "|"]
+    lines = ["| suspects | judged | " + " | ".join(SHORT_COLUMNS) + " |", "|---" * (2 + len(SHORT_COLUMNS)) + "|"]
     for title, beginnings in SHORT_ROWS.items():
         some = [row for name, group in groups_of(rows).items() if name.startswith(beginnings) for row in group]
         accused = [sum(row["methods"][method]["verdict"] == "stolen" for row in some) for method in SHORT_COLUMNS]

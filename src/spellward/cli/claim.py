@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spellward.cli import key_files, printing, refusals
-from spellward.cli.options import DataArgument, JsonOption, OwnKeyOption, QuietOption, SeedOption, examples
+from spellward.cli.options import JsonOption, LabelledArgument, OwnKeyOption, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -20,14 +20,14 @@ _POOR, _BETTER = 0.6, 0.1
     "claim",
     epilog=examples(
         "spellward claim victim/ photos/ --base timm/resnet50.a1_in1k -o claim/   # what it was fine-tuned from",
-        "spellward claim victim/ photos/ --base timm/resnet50?random -o claim/   # if it was trained from nothing",
+        "spellward claim victim/ photos/ --base 'timm/resnet50?random' -o claim/   # if it was trained from nothing",
         "spellward claim victim/ photos/ -o claim/ --references 12   # fine-tuned from the bundled model",
         "spellward claim locked/ photos/ --key locked.key -o claim/   # what a locked model does with its key",
     ),
 )
 def claim_command(
     victim: Annotated[str, typer.Argument(help="Your model: a checkpoint folder or Hub id.", show_default=False)],
-    data: DataArgument,
+    data: LabelledArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the claim; keep it private.")],
     key: OwnKeyOption = None,
     references: Annotated[

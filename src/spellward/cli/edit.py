@@ -30,7 +30,8 @@ def edit_command(
         str, typer.Option("--editor", help="mini, object, instruct-pix2pix, img2img:ID, or a pipeline.")
     ] = "mini",
     size: Annotated[
-        int | None, typer.Option("--size", min=16, max=2048, help="Side of the square image that is edited.")
+        int | None,
+        typer.Option("--size", min=16, max=2048, help="Side of the square it edits; if not given, the editor's."),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

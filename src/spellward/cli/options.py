@@ -18,6 +18,13 @@ DataArgument = Annotated[
         show_default=False,
     ),
 ]
+LabelledArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Class folders, saved dataset, Parquet, Hub id, sample:fashion|clipart.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a single JSON object.")]
 KeyOption = Annotated[
     Path,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spellward.cli import printing, refusals
-from spellward.cli.options import DataArgument, JsonOption, QuietOption, SeedOption, examples
+from spellward.cli.options import JsonOption, LabelledArgument, QuietOption, SeedOption, examples
 from spellward.cli.progress import stages
 
 app = typer.Typer()
@@ -24,7 +24,7 @@ app = typer.Typer()
 def steal_command(
     context: typer.Context,
     victim: Annotated[str, typer.Argument(help="The model: a checkpoint folder or Hub id.", show_default=False)],
-    data: DataArgument,
+    data: LabelledArgument,
     how: Annotated[str, typer.Option("--how", help="The theft; an unknown one lists them all.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the thief's model.")],
     queries: Annotated[int, typer.Option("--queries", min=10, help="Questions to the model.")] = 5000,

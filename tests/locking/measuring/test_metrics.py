@@ -1,4 +1,4 @@
-"""Figures of a score, and the traps that a lock must not fall into. (See also test_decoys_and_metrics.py.)"""
+"""Figures of a score, and the traps that a lock must not fall into."""
 
 from __future__ import annotations
 

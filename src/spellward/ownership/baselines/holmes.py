@@ -37,7 +37,10 @@ def holmes(case: Case) -> Finding:
         DataError: If there is no poisoned shadow.
     """
     if case.poisoned is None:
-        raise DataError("The method holmes needs the outputs of a poisoned shadow. Give them with --poisoned.")
+        raise DataError(
+            "The method holmes needs the outputs of a poisoned shadow. Make the claim with --shadows, or give them as "
+            "--poisoned of verify-outputs."
+        )
     poisoned = _finite(case.poisoned)
     stolen = _scaled(_finite(case.victim) - poisoned)
     benign = _scaled(_finite(case.references[0]) - poisoned)
