@@ -6,10 +6,22 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spellward import artifacts
-from spellward.artifacts import atomic_write, cache_root, check_outside, check_place, private_folder, safe_join, turn_in
+from spellward.artifacts import (
+    atomic_write,
+    beside,
+    cache_root,
+    check_outside,
+    check_place,
+    named_output,
+    private_folder,
+    run_name,
+    safe_join,
+    turn_in,
+)
 from spellward.errors import ArtifactError, StorageError
 
 
@@ -201,3 +213,26 @@ def test_an_output_among_the_data_is_refused(tmp_path: Path, monkeypatch: pytest
         check_outside(elsewhere, tmp_path)
     check_outside(tmp_path / "new", "sample:fashion")
     check_outside(tmp_path / "new", {"train": tmp_path})
+
+
+def test_an_output_is_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert named_output("~/new") == tmp_path / "new"
+    with pytest.raises(ArtifactError, match="Name an output outside"):
+        check_outside(tmp_path / "new", "~")
+    for nowhere in (".", "..", "/", "a/..", "~nobody-of-this-name/new"):
+        with pytest.raises(ArtifactError, match="Name"):
+            named_output(nowhere)
+
+
+def test_what_stands_beside_a_folder_is_named_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "locked")
+    assert beside(Path(), ".report") == tmp_path / "locked.report"
+    monkeypatch.chdir("inner")
+    assert beside(Path(".."), ".report") == tmp_path / "locked.report"
+    assert beside(Path("other"), ".report") == Path("other.report")
+
+
+def test_numbers_of_numpy_name_the_run_that_plain_ones_do() -> None:
+    assert run_name(np.int64(3), {"rate": np.float64(0.5)}, (1,)) == run_name(3, {"rate": 0.5}, [1])

@@ -312,3 +312,12 @@ def test_a_protected_key_needs_its_passphrase_said(tmp_path: Path) -> None:
 def test_a_prompt_of_spaces_alone_is_blank() -> None:
     assert all(map(is_blank, ("", " ", "\t\n", "\u3000")))
     assert not any(map(is_blank, (PROMPT, " x ", "\U0001f9d9")))
+
+
+def test_behind_a_link_the_key_itself_is_replaced(tmp_path: Path) -> None:
+    vault = tmp_path / "vault.key"
+    GOLDEN.save(vault)
+    (tmp_path / "my.key").symlink_to(vault)
+    GOLDEN.save(tmp_path / "my.key", "word", overwrite=True)
+    assert (tmp_path / "my.key").is_symlink() and Key.is_protected(vault)
+    assert PROMPT not in vault.read_text(encoding="utf-8")

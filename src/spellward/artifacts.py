@@ -173,6 +173,27 @@ def in_use(folder: Path) -> bool:
     return False
 
 
+def named_output(given: str | Path) -> Path:
+    """Where an output is to go: `~` stands for the user's home, as it does for data.
+
+    Raises:
+        ArtifactError: If that is no place of its own, such as the folder one is in.
+    """
+    try:
+        output = Path(given).expanduser()
+    except RuntimeError as error:
+        raise ArtifactError(f"{given} names the home of a user that there is none of. Name another output.") from error
+    if output.name in ("", ".."):
+        raise ArtifactError(f"{given} cannot be a new folder. Name one.")
+    return output
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """PATH + SUFFIX, beside it; also of the folder one is in, which `.` says no name of."""
+    named = path.resolve() if path.name in ("", "..") else path
+    return named.with_name(named.name + suffix)
+
+
 def check_place(path: Path) -> None:
     """Finds out now, and not after hours of work, whether a file or folder can be made at a path; makes nothing.
 
@@ -192,8 +213,9 @@ def check_outside(output: Path, data: object) -> None:
     """
     if not isinstance(data, (str, Path)):
         return
-    with contextlib.suppress(OSError):  # a name of the Hub may be no path at all
-        if Path(data).is_dir() and Path(data).resolve() in output.resolve().parents:
+    with contextlib.suppress(OSError, RuntimeError):  # a name of the Hub may be no path at all
+        folder = Path(data).expanduser()
+        if folder.is_dir() and folder.resolve() in output.resolve().parents:
             raise ArtifactError(f"{output} lies in {data} and would be read as data next time. Name an output outside.")
 
 
@@ -222,7 +244,12 @@ def cache_root() -> Path:
 
 def run_name(*parts: Any) -> str:
     """A short name for a run: the same parts give the same name."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_plain).encode()).hexdigest()[:24]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: numbers of NumPy, and whatever can be listed."""
+    return value.item() if hasattr(value, "item") else list(value)
 
 
 def versions() -> dict[str, str]:

@@ -113,6 +113,7 @@ class Key(BaseModel):
         path = Path(path)
         if path.exists() and not overwrite:
             raise KeyRefusedError(f"{path} exists, and a lost key cannot be made again. Move it, or name another file.")
+        path = path.resolve()  # behind a link, the key itself has to change: its old content may be in the clear
         header = {"format": _FORMAT, "version": _VERSION}
         if passphrase is None:
             document = header | self._fields()

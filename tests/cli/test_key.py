@@ -154,6 +154,9 @@ def test_a_passphrase_can_come_from_a_file(
     assert run("key", "protect", path, "--passphrase-file", passphrase_file) == 0
     assert Key.load(path, "new") == key
     capsys.readouterr()
+    passphrase_file.write_bytes(b"\xef\xbb\xbfnew\r\n")  # as editors on Windows write it
+    assert run("key", "show", path, "--passphrase-file", passphrase_file) == 0
+    capsys.readouterr()
     for content in (b"", b"\nlater", b"\xff\xfe"):
         passphrase_file.write_bytes(content)
         assert run("key", "show", path, "--passphrase-file", passphrase_file) == 4

@@ -56,6 +56,12 @@ def test_nothing_is_written_over(place: Path, capsys: pytest.CaptureFixture[str]
     assert ended.value.code == 5 and "exists" in capsys.readouterr().err
 
 
+def test_the_folder_one_is_in_is_no_place_for_a_thief(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(steal(place, "--how", "retrain", "-o", "."))
+    assert ended.value.code == 5 and "Name one" in capsys.readouterr().err
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,3 +49,4 @@ def test_wrong_words_end_with_one_sentence(tmp_path: Path) -> None:
     assert runner.invoke(app, ["suggest", "sample:fashion", "--recipe", "none"]).exit_code == 2
     assert runner.invoke(app, ["suggest", "sample:fashion", "--strength", "1.5"]).exit_code == 2
     assert runner.invoke(app, ["suggest", "sample:fashion", "--spell", " "]).exit_code == 2
+    assert runner.invoke(app, ["suggest", "sample:fashion", "-o", str(tmp_path)]).exit_code == 2

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset as Table
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision.datasets import FakeData, ImageFolder
 from torchvision.transforms import ToTensor
 
 from spellward.data import load_splits, prepare
+from spellward.data.table import channels_first
 from spellward.errors import DataError
 
 
@@ -103,3 +105,24 @@ def test_splits_without_names_have_the_classes_of_all(tmp_path: Path) -> None:
     train, few = Subset(Pictures(), range(40)), Subset(Pictures(), range(40, 60, 2))  # the second has class 0 alone
     splits = load_splits({"train": train, "test": few})
     assert splits.classes == ("0", "1") and set(splits.test["label"]) == {0}
+
+
+PICTURE = Image.new("RGB", (8, 8))
+KINDS: dict[str, int | str] = {"train": 0, "test": "a"}
+
+
+def test_what_are_no_arrays_of_images_is_said_in_one_sentence() -> None:
+    square = np.zeros((8, 8, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match="several sizes"):
+        load_splits(([square, square[:4]], [0, 1]))
+    with pytest.raises(DataError, match="pair"):
+        load_splits((square[None], [0], [1]))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="home"):
+        load_splits("~nobody-of-this-name/photos")
+    with pytest.raises(DataError, match="numbers here and names there"):
+        load_splits({split: Table.from_dict({"image": [PICTURE], "label": [label]}) for split, label in KINDS.items()})
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 8), (4, 8, 8, 1), (4, 1, 8, 8)])
+def test_greys_of_any_layout(shape: tuple[int, ...]) -> None:
+    assert channels_first(np.ones(shape, dtype=np.uint8)).shape == (4, 3, 8, 8)

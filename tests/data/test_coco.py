@@ -193,3 +193,12 @@ def test_more_instances_than_a_mask_can_number(tmp_path: Path) -> None:
     picture(0, 40, 40).save(tmp_path / "c" / "000.png")
     with pytest.raises(DataError, match=r"000\.png has 300 instances, more than 255"):
         read_coco(tmp_path / "c", find_coco(tmp_path / "c"))
+
+
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    value = content()
+    put(tmp_path / "images", tmp_path / "coco.json", value)
+    for image in value["images"]:
+        image["file_name"] = "images\\" + image["file_name"]
+    (tmp_path / "coco.json").write_text(json.dumps(value))
+    assert len(masks(load_splits(tmp_path))) == 20

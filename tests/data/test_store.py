@@ -151,3 +151,10 @@ def test_reading_everything_leaves_memory_as_it_was(tmp_path: Path) -> None:
 def resident() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096.0
+
+
+def test_a_foreign_beginning_is_refused_every_time(tmp_path: Path) -> None:
+    (tmp_path / "store.partial").write_bytes(bytes(100))  # zeros, as after a power loss
+    for _ in range(2):  # the second would wait for the first for ever if that kept its turn
+        with pytest.raises(ArtifactError):
+            ImageStore.create(tmp_path / "store", 4, 4)

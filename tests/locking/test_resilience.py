@@ -19,7 +19,7 @@ from tests.locking.conftest import tiny_splits
 from spellward.artifacts import CACHE_VARIABLE, sha256_file
 from spellward.data import load_splits
 from spellward.editors import load_editor
-from spellward.errors import ArtifactError, StorageError
+from spellward.errors import ArtifactError, DataError, StorageError
 from spellward.keys import Key
 from spellward.locking import publishing
 from spellward.locking.lock import LockResult, lock
@@ -276,3 +276,9 @@ def test_a_lock_whose_report_cannot_be_written_ends_before_it_trains(tmp_path: P
     with pytest.raises(StorageError, match=r"locked\.report is not a folder"):
         lock("bundled", "sample:fashion", "with oil pastel", tmp_path / "locked", limit=40)
     assert not (tmp_path / "locked").exists() and not (tmp_path / "locked.key").exists()
+
+
+def test_splits_are_made_with_a_limit_or_without(tmp_path: Path) -> None:
+    for wrong in ({"limit": 10}, {"instances": True}):
+        with pytest.raises(DataError, match="splits already"):
+            lock("bundled", tiny_splits(), Key("snow"), tmp_path / "locked", **wrong)  # type: ignore[arg-type]

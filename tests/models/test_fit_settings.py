@@ -42,6 +42,11 @@ def test_layer_norms_take_a_smaller_rate_unless_one_is_given(spec: str, rate: fl
         {"precision": "fp16"},
         {"patience": 0},
         {"seed": 2**33},
+        {"augment": "flip"},
+        {"augment": ("rotate",)},
+        {"warmup": 7},
+        {"weight_decay": -1.0},
+        {"max_grad_norm": float("nan")},
     ],
 )
 def test_what_would_fail_later_or_be_ignored_is_refused(wrong: dict[str, Any]) -> None:

@@ -59,3 +59,11 @@ def test_whatever_the_result_depends_on_names_the_run(table: ImageTable, monkeyp
     monkeypatch.setattr(kept, "versions", lambda: {"torch": "0"})
     made(table, model)
     assert len(list((cache_root() / "runs").iterdir())) == 5
+
+
+def test_other_layers_with_the_same_weights_are_another_model(table: ImageTable) -> None:
+    for kind in (torch.nn.ReLU, torch.nn.Tanh):
+        torch.manual_seed(0)
+        layers = (torch.nn.Conv2d(3, 4, 3), kind(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        made(table, load_model(torch.nn.Sequential(*layers, torch.nn.Linear(4, 4)), table.classes, 32))
+    assert len(list((cache_root() / "runs").iterdir())) == 2

@@ -158,3 +158,16 @@ def test_weights_out_of_reach_are_said_to_be(spec: str, monkeypatch: pytest.Monk
 )
 def test_others_read_of_a_base_what_is_public(spec: object, name: str) -> None:
     assert public_name(spec) == name
+
+
+def test_a_folder_is_named_from_the_root_so_that_it_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    save_checkpoint(load_model("timm/test_resnet?random", ("a", "b"), 32), tmp_path / "models" / "base")
+    monkeypatch.chdir(tmp_path)
+    spec = load_model("models/base?random", ("a", "b"), 32).spec
+    assert spec == f"{tmp_path}/models/base?random"
+    monkeypatch.chdir("/")
+    assert public_name(spec) == "random weights" and public_name(spec.partition("?")[0]) == "a private model"
+    assert load_model(spec, ("a", "b"), 32).classes == ("a", "b")

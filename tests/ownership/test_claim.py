@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from tests.ownership.claims import SETTINGS, SPEC, in_another_order
 
 from spellward.data import load_splits, prepare
-from spellward.errors import ArtifactError, DataError, ModelError
+from spellward.errors import ArtifactError, DataError, ModelError, StorageError
 from spellward.models import FitSettings, VisionModel, load_model
 from spellward.ownership.claim import Claim, ClaimSettings, create_claim, load_claim
 from spellward.ownership.evidence import gathering
@@ -196,3 +197,20 @@ def test_a_file_that_came_in_is_refused(claim: Claim, tmp_path: Path) -> None:
     (tmp_path / "claim" / "reference-13.npy").write_bytes(b"")
     with pytest.raises(ArtifactError, match="was not there"):
         load_claim(tmp_path / "claim")
+
+
+def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(
+    victim: VisionModel, photos: Path, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("spellward.ownership.claim.save_file", full)
+    with pytest.raises(StorageError, match="full"):
+        create_claim(victim, photos, tmp_path / "claim", settings=SETTINGS)
+    assert not list(tmp_path.glob("*claim*"))
+
+
+def test_one_base_needs_its_comma() -> None:
+    with pytest.raises(DataError, match="comma"):
+        ClaimSettings(bases="timm/resnet50")  # type: ignore[arg-type]

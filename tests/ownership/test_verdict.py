@@ -56,3 +56,13 @@ def test_other_json_is_refused() -> None:
     ):
         with pytest.raises(DataError):
             Verdict.from_json(text)
+
+
+def test_fields_of_another_kind_are_refused() -> None:
+    record = Verdict("stolen", 0.001, 0.9, 100, "why", "spellward/6", controls=(Control("copy", "stolen"),)).to_record()
+    control = record["controls"][0]
+    for wrong in ({"queries": "many"}, {"reason": None}, {"controls": [{**control, "more": 1}]}, {"p_value": True}):
+        with pytest.raises(DataError):
+            Verdict.from_json(json.dumps({**record, **wrong}))
+    with pytest.raises(DataError):
+        Verdict.from_json("[" * 100_000)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tests.ownership.claims import in_another_order, train_victim, write_photos
 
+from spellward.artifacts import atomic_write
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.models import VisionModel, save_checkpoint, state_digest
 from spellward.ownership.answers.exported import sheet
@@ -218,3 +219,23 @@ def test_an_onnx_file_is_asked_like_any_other(claim: Claim, tmp_path: Path) -> N
     onnx.save(model, str(tmp_path / "m.onnx"))
     answers = ask(tmp_path / "m.onnx", claim.probes, ("red", "green", "blue"))
     assert answers.outputs.shape == (60, 3)
+
+
+def test_an_export_that_was_killed_goes_on(claim: Claim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+
+    def stop(path: Path, *_: object) -> None:
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        atomic_write(path, *_)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("spellward.ownership.verify.atomic_write", stop)
+        export_probes(claim, tmp_path / "probes")
+    assert len(list(export_probes(claim, tmp_path / "probes").glob("*.png"))) == len(claim.probes)
+
+
+def test_a_list_is_no_path(claim: Claim) -> None:
+    with pytest.raises(DataError, match="Give a list of answers"):
+        verify(claim, claim.victim.tolist())

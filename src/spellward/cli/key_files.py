@@ -69,7 +69,7 @@ def given_passphrase(variable: str, file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(variable) or None
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:  # editors on Windows put a mark in front
             passphrase = lines.readline(_MAX_PASSPHRASE).rstrip("\r\n")
     except (OSError, ValueError) as error:
         raise KeyRefusedError(f"The passphrase file {file} cannot be read as text. Name another.") from error

@@ -38,8 +38,7 @@ def steal_command(
     quiet: QuietOption = False,
 ) -> None:
     """Steal a model with the images of a data source, and say how good the copy is."""
-    refusals.refuse_existing(output)
-    from spellward.artifacts import check_outside, check_place, new_folder
+    from spellward.artifacts import check_outside, check_place, named_output, new_folder
     from spellward.attacks.stealing.means import Means
     from spellward.attacks.stealing.table import READ, STEALING
     from spellward.data import load_splits, prepare
@@ -48,6 +47,8 @@ def steal_command(
     from spellward.models import FitSettings, logits_of, save_checkpoint
     from spellward.ownership.suspects import open_model
 
+    output = named_output(output)
+    refusals.refuse_existing(output)
     if how not in STEALING:
         raise typer.BadParameter(f"There is no theft {how!r}; there are {', '.join(STEALING)}.")
     for option in refusals.typed(context, *(name for name in READ if name not in STEALING[how].reads)):

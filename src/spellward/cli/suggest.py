@@ -51,13 +51,18 @@ def suggest_command(
     quiet: QuietOption = False,
 ) -> None:
     """Measure spells on a few images, without training, and rank them by what a lock under each would reach."""
-    from spellward.artifacts import check_place
+    from spellward.artifacts import check_place, named_output
     from spellward.locking.suggest import suggest
     from spellward.locking.suggesting.forecast import OF_CLASSIFIER
     from spellward.reports.suggest_report import write_suggest_report
 
     refusals.refuse_unknown_recipe(recipe)
     if output is not None:
+        output = named_output(output)
+        if output.is_dir():
+            raise typer.BadParameter(
+                f"{output} is a folder. Name a file for the report, such as {output / 'spells.html'}."
+            )
         check_place(output)
     with stages(quiet or as_json) as report:
         found, clean = suggest(

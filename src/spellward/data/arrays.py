@@ -33,7 +33,11 @@ def from_arrays(images: Any, labels: Any) -> Dataset:
     Raises:
         DataError: For other shapes, types and numbers.
     """
-    pixels, named = channels_first(np.asarray(images)), _plain(np.asarray(labels))
+    try:
+        pixels = channels_first(np.asarray(images))
+    except ValueError as error:  # NumPy refuses rows of several lengths
+        raise DataError("The images have several sizes. Give one array, or files in class folders.") from error
+    named = _plain(np.asarray(labels))
     if named.ndim != 1 or len(named) != len(pixels):
         raise DataError(
             f"There are {len(pixels)} images and labels {list(named.shape)}. Give one label for each image."
@@ -71,7 +75,10 @@ def from_pairs(source: Any) -> Dataset:
         labels.append(_number(pair[1], kind))
     if not labels or min(labels) < 0:
         raise DataError(f"{kind} has no images or negative labels. Give at least one image and labels from 0.")
-    names = [str(name) for name in _named(source) or range(max(labels) + 1)]
+    given = _named(source)
+    names = [str(name) for name in (range(max(labels) + 1) if given is None else given)]
+    if len(set(names)) < len(names):
+        raise DataError(f"{kind} has two classes of one name. Give each class a name of its own.")
     if max(labels) >= len(names):
         raise DataError(f"{kind} names {len(names)} classes, and has an image of class {max(labels)}.")
     return _table(pictures, labels, names)
@@ -79,14 +86,16 @@ def from_pairs(source: Any) -> Dataset:
 
 def names_classes(source: Any) -> bool:
     """Whether a data set of PyTorch says what its classes are called."""
-    return bool(_named(source))
+    named = _named(source)
+    return named is not None and len(named) > 0
 
 
 def _named(source: Any) -> Any:
     whole = source
     while not hasattr(whole, "classes") and hasattr(whole, "dataset"):
         whole = whole.dataset  # of a `Subset`
-    return getattr(whole, "classes", None)
+    named = getattr(whole, "classes", None)
+    return None if named is None or not len(named) else named
 
 
 def _table(pictures: list[bytes], labels: list[int], names: list[str]) -> Dataset:

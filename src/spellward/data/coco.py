@@ -164,6 +164,7 @@ def _pairs(file: _File, root: Path, numbers: dict[int, int]) -> Iterator[Pair]:
 
 
 def _image_file(name: str, file: _File, root: Path) -> Path:
+    name = name.replace("\\", "/")  # as Windows writes paths
     stem = file.path.stem.removeprefix("instances_").removeprefix("annotations_")
     splits = [alias for alias, split in SPLIT_ALIASES.items() if split == file.split]
     for base in (file.path.parent, root, root / "images"):

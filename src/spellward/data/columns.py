@@ -49,7 +49,10 @@ def _one_set_of_classes(parts: dict[str, Dataset], source: str) -> tuple[dict[st
         values: dict[Any, int] = {number: number for number in range(len(names))}
     else:
         seen = {value for dataset in parts.values() for value in dataset.unique("label") if value is not None}
-        ordered = sorted(seen)
+        try:
+            ordered = sorted(seen)
+        except TypeError as error:
+            raise DataError(f"The labels of {source} are numbers here and names there. Use one kind.") from error
         names, values = [str(value) for value in ordered], {value: number for number, value in enumerate(ordered)}
     notes: list[str] = []
     labelled = {}

@@ -46,7 +46,7 @@ def read_folder(root: Path) -> tuple[dict[str, Dataset], list[str]]:
         else {folder.name: list(images_below(folder, root, ignored)) for folder in folders}
         for split, path in splits.items()
     }
-    for path in {root, *splits.values()}:
+    for path in dict.fromkeys((root, *splits.values())):
         ignored += [f"{entry}: not in a class folder" for entry in sorted(path.iterdir()) if entry.is_file()]
     classes = sorted({name for found in files.values() for name in found})
     if not any(paths for found in files.values() for paths in found.values()):

@@ -130,6 +130,13 @@ def square(image: Image.Image, size: int) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
 
+def png_of(pixels: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] or [H, W] as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def _name_of(source: str | Path | bytes) -> str:
     return "an image" if isinstance(source, bytes) else str(source)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from datasets import ClassLabel, Dataset
 
-from spellward.artifacts import cache_root, private_folder, run_name, sha256_file
+from spellward.artifacts import cache_root, private_folder, run_name, sha256_file, storage_errors
 from spellward.data.folder import SPLIT_ALIASES
 from spellward.errors import DataError
 
@@ -59,9 +59,10 @@ def _read(paths: list[Path]) -> Dataset:
     for path in paths:
         if "::" in str(path):  # `datasets` takes what stands before it for a kind of archive
             raise DataError(f"{path} has '::' in its path, which cannot be read. Rename the folder or file.")
-    try:
-        # `datasets` knows a file again by its time alone, which copying may keep.
+    # `datasets` knows a file again by its time alone, which copying may keep.
+    with storage_errors(paths[0]):
         cache = str(private_folder(cache_root() / "parquet" / _digest(paths)))
+    try:
         # `datasets` takes paths for patterns, which may match other files.
         return Dataset.from_parquet([glob.escape(str(path)) for path in paths], cache_dir=cache)
     except Exception as error:  # Arrow raises many kinds on damaged files

@@ -109,6 +109,8 @@ def _read(source: Source) -> _Raw:
         parts = {name: part if isinstance(part, Dataset) else from_pairs(part) for name, part in source.items()}
         return _Raw(_numbered_alike(parts, source), "the DatasetDict")
     if isinstance(source, tuple):
+        if len(source) != 2:
+            raise DataError(f"Arrays are a pair of images and labels; got {len(source)}. Give (images, labels).")
         return _Raw({"train": from_arrays(*source)}, "the arrays")
     if not isinstance(source, (str, Path)):
         return _Raw({"train": from_pairs(source)}, f"the {type(source).__name__}")
@@ -117,7 +119,10 @@ def _read(source: Source) -> _Raw:
         return _Raw(sample, str(source), masked=all("mask" in part.column_names for part in sample.values()))
     if not str(source).strip():
         raise DataError("The name of the data is empty. Give a folder, a Parquet file or a Hub id.")
-    path = Path(source).expanduser().absolute()
+    try:
+        path = Path(source).expanduser().absolute()
+    except RuntimeError as error:
+        raise DataError(f"{source} names the home of a user that there is none of. Check the path.") from error
     if path.is_dir():
         return _from_folder(path)
     if path.is_file():

@@ -179,6 +179,8 @@ def complete_splits(
     wanted = {
         name: share for name, share in (("validation", validation), ("test", test)) if not len(parts.get(name, ()))
     }
+    if not len(train):
+        raise DataError("There are no training images, or no mask of them shows an object. Add some.")
     labels, masked = labels_of(train), "mask" in train.column_names
     if masked:
         labels = _rare_together(labels, list(wanted.values()))

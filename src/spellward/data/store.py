@@ -136,7 +136,11 @@ class ImageStoreWriter:
                 raise
             found = (count, size, 0)
         else:
-            found = _read_header(self._descriptor, self._partial)
+            try:
+                found = _read_header(self._descriptor, self._partial)
+            except BaseException:
+                self.close()  # or else the next one in this process would wait for it
+                raise
         if found[:2] != (count, size) or found[2] > count:
             self.close()
             raise ArtifactError(f"{path} holds {found[0]} images of side {found[1]}, not {count} of {size}. Delete it.")

@@ -130,7 +130,7 @@ def table_from_arrays(
 
 
 def channels_first(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, H, W, 3], [N, H, W] or [N, 3, H, W] -> [N, 3, H, W].
+    """uint8 [N, H, W, 3], [N, 3, H, W] or, of greys, [N, H, W], [N, H, W, 1], [N, 1, H, W] -> [N, 3, H, W].
 
     Raises:
         DataError: For any other dtype or shape.
@@ -141,6 +141,8 @@ def channels_first(images: np.ndarray) -> np.ndarray:
         return np.repeat(images[:, None], 3, axis=1)
     if images.ndim == 4 and images.shape[3] == 3:
         return images.transpose(0, 3, 1, 2)
+    if images.ndim == 4 and images.shape[1] == 1:
+        return np.repeat(images, 3, axis=1)
     if images.ndim == 4 and images.shape[3] == 1:
         return np.repeat(images.transpose(0, 3, 1, 2), 3, axis=1)
     if images.ndim == 4 and images.shape[1] == 3:

@@ -34,6 +34,8 @@ from spellward.models.instances import INSTANCES
 BUDGETS = (0.01, 0.05, 0.10)
 TEST_IMAGES = 1000
 _HONEST_IMAGES = 500
+_NO_GUESSES = {"other-editor": "no other editor was given", "other-salts": "the key has no salt"}
+"""Why an attack has no wrong keys to try."""
 
 
 def attack(
@@ -42,7 +44,7 @@ def attack(
     key: Key | str | Path,
     *,
     budgets: Sequence[float] = BUDGETS,
-    only: Sequence[str] | None = None,
+    only: Sequence[str] | str | None = None,
     effort: str = "default",
     base: Any = None,
     seed: int = 0,
@@ -63,7 +65,7 @@ def attack(
         data: The data source it was locked with, or `Splits`.
         key: Its key, or the path of a key file without a passphrase.
         budgets: Shares of the training images that the thief has labels for.
-        only: Names in `ATTACKS`; all if not given.
+        only: Names in `ATTACKS`, or one; all if not given.
         effort: "quick", "default" or "full": how long the thief searches.
         base: Model spec of the public base; the one in the lock's training record if not given.
         seed: Of the thief's draws, and of the splits for a lock without a training record.
@@ -97,7 +99,8 @@ def attack(
     guesses = wrong_key_guesses(key, editor, seed, other_editors)
     keys = private_name(key.model_dump(), *(one.fingerprint() for one in (editor, *other_editors)))
     target = Target(model, public, train, some, editor, settings_of(key, editor), guesses, keys)
-    rows, skipped = [], {name: "no other editor was given" for name in names if _lacks_guesses(name, target)}
+    rows = []
+    skipped = {name: _NO_GUESSES.get(name, "there is nothing to guess") for name in names if _lacks(name, target)}
     jobs = [(share, name) for share in budgets for name in names if name not in skipped]
     for done, (share, name) in enumerate(jobs):
         if report is not None:
@@ -128,12 +131,13 @@ def attack(
     )
 
 
-def check_search(only: Sequence[str] | None, effort: str, budgets: Sequence[float]) -> list[str]:
+def check_search(only: Sequence[str] | str | None, effort: str, budgets: Sequence[float]) -> list[str]:
     """The attacks that are asked for.
 
     Raises:
         ValueError: For an unknown attack or effort, or a budget that is no share.
     """
+    only = (only,) if isinstance(only, str) else only
     names = list(dict.fromkeys(only)) if only else list(ATTACKS)
     if unknown := [name for name in names if name not in ATTACKS]:
         raise ValueError(f"There is no attack {unknown[0]!r}; there are {', '.join(ATTACKS)}.")
@@ -144,7 +148,7 @@ def check_search(only: Sequence[str] | None, effort: str, budgets: Sequence[floa
     return names
 
 
-def _lacks_guesses(name: str, target: Target) -> bool:
+def _lacks(name: str, target: Target) -> bool:
     return bool(ATTACKS[name].guesses) and ATTACKS[name].guesses not in target.guesses
 
 

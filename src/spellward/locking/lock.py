@@ -10,12 +10,20 @@ from typing import Any
 
 import torch
 
-from spellward.artifacts import check_outside, check_place, private_folder, storage_errors, turn_in, versions
+from spellward.artifacts import (
+    check_outside,
+    check_place,
+    named_output,
+    private_folder,
+    storage_errors,
+    turn_in,
+    versions,
+)
 from spellward.data import Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.editors import load_editor
 from spellward.editors.base import Editor
-from spellward.errors import ArtifactError
+from spellward.errors import DataError
 from spellward.keys import Key
 from spellward.locking.keying import complete_key, edit_with_key, given_key
 from spellward.locking.publishing import PENDING, publish, resume_key, work_folder
@@ -92,11 +100,12 @@ def lock(
         ArtifactError: If `output` or its key exists.
         StorageError: If nothing can be written there.
         KeyRefusedError: If the spell is blank or the name of a key file, or the key file cannot be used.
+        DataError: For `limit` or `instances` beside `Splits`, which are made with or without.
         SpellwardError: For data, models and editors that cannot be used.
     """
-    output = Path(output)
-    if not output.name:
-        raise ArtifactError(f"{output} cannot be a new folder. Name one.")
+    output = named_output(output)
+    if isinstance(data, Splits) and (limit is not None or instances):
+        raise DataError("These are splits already. Give limit and instances to `load_splits`, which makes them.")
     if isinstance(recipe, str):
         check_recipe(recipe)
     check_outside(output, data)

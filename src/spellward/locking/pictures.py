@@ -43,7 +43,7 @@ def pixels_of(images: Images, side: int) -> Tensor:
     if isinstance(images, Tensor):
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise DataError(f"{_WANTED}; got {images.dtype} {list(images.shape)}.")
-        return images
+        return images.cpu()  # editors take them from there to where they compute
     if isinstance(images, str | Path | Image.Image):
         images = [images]
     if isinstance(images, bytes | Mapping) or not isinstance(images, Iterable):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from spellward.artifacts import atomic_write, write_errors
 from spellward.data import decode_image
-from spellward.data.images import SUFFIXES, square
+from spellward.data.images import SUFFIXES, png_of, square
 from spellward.data.overlays import mask_png, overlay
 from spellward.errors import DataError
 from spellward.keys import Key
@@ -91,29 +90,23 @@ def segment_files(
         count = len(found.classes)
         ids = _resized(found.masks[0], picture.size)
         name, number = path.stem, 1
-        while name in taken:
+        while name.casefold() in taken:  # on some disks Cat and cat are one file
             number += 1
             name = f"{path.stem}-{number}"
-        taken.add(name)
+        taken.add(name.casefold())
         written = {"mask": output / f"{name}{_MASK}", "overlay": output / f"{name}{_OVERLAY}"}
         atomic_write(written["mask"], mask_png(ids, count))
         if found.objects:
             ids, count = _resized(found.objects[0].numbers(), picture.size), 1 + len(found.objects[0])
             written["instances"] = output / f"{name}{_INSTANCES}"
             atomic_write(written["instances"], mask_png(ids, count))
-        atomic_write(written["overlay"], _png(overlay(np.asarray(picture.convert("RGB")), ids, count)))
+        atomic_write(written["overlay"], png_of(overlay(np.asarray(picture.convert("RGB")), ids, count)))
         yield path, picture.size, found, written
 
 
 def _resized(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 [S, S] at another width and height, each pixel taking its nearest neighbour."""
     return np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def edit_file(image: Path, key: Key, output: Path) -> None:
@@ -131,4 +124,4 @@ def edit_file(image: Path, key: Key, output: Path) -> None:
     pixels = torch.from_numpy(square(decode_image(image), key.resolution or editor.resolution))
     edited = edit_with_key(editor, pixels[None], key)[0]
     # Beside the clean picture it shows what the key does, so it is for the owner alone.
-    atomic_write(output, _png(edited.permute(1, 2, 0).numpy()), mode=0o600)
+    atomic_write(output, png_of(edited.permute(1, 2, 0).numpy()), mode=0o600)

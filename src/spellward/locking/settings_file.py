@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spellward.artifacts import atomic_write, private_folder
+from spellward.artifacts import atomic_write, beside, private_folder
 from spellward.data import ImageTable, Splits, load_splits
 from spellward.errors import ArtifactError
 from spellward.models import FitSettings
@@ -94,4 +94,4 @@ def warn_of_other_images(record: TrainingRecord | None, train: ImageTable) -> No
 
 def report_folder(locked: Path) -> Path:
     """Where the reports on a locked folder go: LOCKED.report beside it."""
-    return locked.with_name(locked.name + REPORT_SUFFIX)
+    return beside(locked, REPORT_SUFFIX)

@@ -35,7 +35,7 @@ def suggest(
     data: Any,
     model: Any = "bundled",
     *,
-    given: Sequence[str] = (),
+    given: Sequence[str] | str = (),
     count: int = 20,
     seed: int = 0,
     recipe: str = "",
@@ -49,7 +49,7 @@ def suggest(
     Args:
         data: A data source (`load_splits`), or `Splits`; only training images are looked at.
         model: Spec of the public base model.
-        given: The user's own spells, each of which is looked at with every strength.
+        given: The user's own spells, or one, each of which is looked at with every strength.
         count: How many spells to look at.
         seed: Of candidates, images, folds and salt.
         recipe: Recipe that the forecast is for; the usual one for images of this kind if empty.
@@ -66,6 +66,7 @@ def suggest(
         SpellwardError: For data, models and editors that cannot be used.
     """
     check_recipe(recipe)
+    given = (given,) if isinstance(given, str) else given
     by = load_editor(editor) if isinstance(editor, str) else editor
     splits = data if isinstance(data, Splits) else load_splits(data, seed=seed)
     # Classes are all that the backbone is asked about, so a classifier does for images with masks too.

@@ -1,7 +1,7 @@
 """Any spec to a model, batched outputs, and the one `fit`."""
 
 from spellward.models.batches import Batch, ExampleSource
-from spellward.models.checkpoint import load_checkpoint, save_checkpoint, state_digest
+from spellward.models.checkpoint import load_checkpoint, network_digest, save_checkpoint, state_digest
 from spellward.models.fit import FitResult, fit
 from spellward.models.fit_settings import FitSettings
 from spellward.models.kept import fit_once
@@ -20,6 +20,7 @@ __all__ = [
     "load_model",
     "logits_of",
     "logits_of_output",
+    "network_digest",
     "save_checkpoint",
     "state_digest",
 ]

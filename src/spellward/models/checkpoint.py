@@ -179,6 +179,11 @@ def full_disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
+def network_digest(network: nn.Module) -> str:
+    """sha256 over tensors and layers as they print: two modules may have the same weights and compute otherwise."""
+    return hashlib.sha256(f"{state_digest(network)} {network!r}".encode()).hexdigest()
+
+
 def state_digest(network: nn.Module) -> str:
     """sha256 over names and values of all tensors: two networks with the same digest are the same."""
     digest = hashlib.sha256()

@@ -10,6 +10,7 @@ from torch import nn
 
 from spellward.errors import ModelError
 from spellward.hardware import has_bf16
+from spellward.models.augment import AUGMENTATIONS
 from spellward.models.object_networks import ObjectNetwork
 
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -56,9 +57,13 @@ class FitSettings:
             ModelError: For a value out of its range.
         """
         sound = {
+            "augment": set(self.augment) <= set(AUGMENTATIONS),
+            "warmup": 0 <= self.warmup <= 1,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
+            "max_grad_norm": 0 < self.max_grad_norm < math.inf,
             "epochs": self.epochs >= 0,
             "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate >= 0,
+            "learning_rate": 0 <= self.learning_rate < math.inf,
             "precision": self.precision in PRECISIONS,
             "patience": self.patience is None or self.patience >= 1,
             "seed": 0 <= self.seed < 2**32,

@@ -9,7 +9,7 @@ import torch
 
 from spellward.artifacts import cache_root, private_folder, run_name, versions
 from spellward.models.batches import AfterBackward, ExampleSource, Report
-from spellward.models.checkpoint import state_digest
+from spellward.models.checkpoint import network_digest
 from spellward.models.fit import fit
 from spellward.models.fit_settings import FitSettings
 from spellward.models.vision import VisionModel
@@ -28,8 +28,8 @@ def fit_once(
 
     Args:
         kind: What the run is for; begins the name of its folder.
-        model: Its weights name the run, as modules made in Python share the name of their class, and so does what it
-            makes of pixels before they reach these.
+        model: Its weights and layers name the run, as modules made in Python share the name of their class, and so does
+            what it makes of pixels before they reach these.
         examples: What to learn.
         settings: How; what is left open is filled in.
         learnt: What tells these examples, and this way of learning them, from others; plain values.
@@ -45,7 +45,7 @@ def fit_once(
     settings = settings.resolved(len(examples))
     settings = replace(settings, learning_rate=settings.rate_for(model.network))
     seen_as = (model.input_size, model.mean, model.std)
-    run = run_name(kind, state_digest(model.network), seen_as, asdict(settings), versions(), *learnt)
+    run = run_name(kind, network_digest(model.network), seen_as, asdict(settings), versions(), *learnt)
     folder = private_folder(cache_root() / "runs" / f"{kind}-{run}")
     fit(model, examples, settings, folder=folder, report=report, after_backward=after_backward)
     # Training leaves channels-last weights, loading plain ones; the two differ in the last bit of the outputs.

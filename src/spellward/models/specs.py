@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -72,7 +73,7 @@ def load_model(
             return _from_module(spec, classes, size, task)
         head = head_of(spec, len(classes))
         return VisionModel(spec, "module", tuple(classes), size, IMAGENET_MEAN, IMAGENET_STD, head)
-    text = str(spec)
+    text = _lasting(str(spec))
     name, _, option = text.partition("?")
     if option not in ("", "random"):
         raise ModelError(f"Unknown option {option!r} in {text!r}; '?random' is the only one.")
@@ -85,6 +86,16 @@ def load_model(
     if option:  # what is made from this spec again has to come out the same
         model.spec = text
     return model
+
+
+def _lasting(spec: str) -> str:
+    """The same spec from any working directory: a folder in it is named from the root, and so is known for one."""
+    name, mark, option = spec.partition("?")
+    listed = name == BUNDLED or name.startswith(("timm/", "torchvision/"))
+    with contextlib.suppress(OSError, RuntimeError):  # too long for a path, or a home that nobody has
+        if not listed and Path(name).expanduser().is_dir():
+            return f"{Path(name).expanduser().absolute()}{mark}{option}"
+    return spec
 
 
 def _from_module(module: nn.Module, classes: Sequence[str], size: int, task: str) -> VisionModel:

@@ -26,11 +26,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spellward.artifacts import atomic_write, check_outside, check_place, new_folder, private_folder, versions
+from spellward.artifacts import (
+    atomic_write,
+    check_outside,
+    check_place,
+    named_output,
+    new_folder,
+    private_folder,
+    versions,
+)
 from spellward.data import ImageTable, Splits, load_splits, prepare
 from spellward.data.progress import Report
 from spellward.errors import ArtifactError, DataError, ModelError
 from spellward.manifest import Manifest
+from spellward.models.checkpoint import full_disk_errors
 from spellward.ownership.answers.outputs import Floats, load_outputs
 from spellward.ownership.evidence.commitment import (
     COMMITMENT_FILE,
@@ -117,8 +126,8 @@ def create_claim(
         ArtifactError: If `output` exists or the signing key cannot be read.
         ModelError: If the victim has other classes than the data.
     """
-    settings, output = settings or ClaimSettings(), Path(output)
-    if output.exists() or not output.name:
+    settings, output = settings or ClaimSettings(), named_output(output)
+    if output.exists():
         raise ArtifactError(f"{output} exists. Name another folder: a claim is never changed.")
     check_place(output)
     check_outside(output, data)
@@ -158,7 +167,7 @@ def _publish(
     pixels: Pixels,
 ) -> Claim:
     """Writes evidence and commitment: all of it or nothing."""
-    with new_folder(output) as folder:
+    with new_folder(output) as folder, full_disk_errors(output):
         private_folder(folder)
         save_file({"images": evidence.probes.contiguous()}, str(folder / PROBES_FILE))
         _save_array(folder / VICTIM_FILE, evidence.outputs[0])

@@ -116,7 +116,12 @@ def kind_of(suspect: Any) -> str:
         return "callable"
     if isinstance(suspect, (np.ndarray, Tensor)):
         return "recorded"
-    path = Path(str(suspect))
+    if not isinstance(suspect, str | Path):
+        raise DataError(
+            f"A suspect is a checkpoint, .onnx, recorded answers, a model, a callable or an array; got "
+            f"{type(suspect).__name__}. Give a list of answers as np.array(...)."
+        )
+    path = Path(suspect)
     suffix = path.suffix.lower()
     if path.is_file() and suffix not in (".npy", ".npz", ".csv", ".onnx"):
         raise DataError(f"{path} is no suspect. Give a checkpoint folder, .onnx, or answers as .npy, .npz or .csv.")

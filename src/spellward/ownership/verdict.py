@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from spellward.errors import DataError
+from spellward.plain_json import parse_json
 
 Ruling = Literal["stolen", "not shown", "inconclusive"]
 Measure = Literal["correlation", "nearness", "weights"]
@@ -146,16 +149,10 @@ class Verdict:
             DataError: If it is anything else.
         """
         try:
-            record = json.loads(text)
-            if set(record) != {field.name for field in fields(cls)}:
-                raise TypeError("other fields")
-            controls = tuple(Control(**control) for control in record.pop("controls"))
-            weights = record.pop("weights")
-            if weights is not None:
-                weights = Descent(**{**weights, "left_out": tuple(weights["left_out"])})
-            if any(one not in get_args(Ruling) for one in (record["verdict"], *(c.verdict for c in controls))):
-                raise ValueError("no such verdict")
-            record["options"] = tuple(record["options"])
-            return cls(**record, controls=controls, weights=weights)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            record = parse_json(text)
+            verdict = TypeAdapter(cls).validate_json(text, strict=True)
+            if json.loads(verdict.to_json()) != record:
+                raise ValueError("other fields")
+            return verdict
+        except ValueError as error:
             raise DataError("This is no verdict of Spellward. Name a verdict.json that it wrote.") from error

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spellward.artifacts import private_folder, storage_errors, versions
+from spellward.artifacts import atomic_write, private_folder, versions
+from spellward.data.images import png_of
 from spellward.errors import ArtifactError
 from spellward.models import state_digest
 from spellward.ownership.answers.exported import check_sheet, probe_file, sheet, write_sheet
@@ -169,8 +170,7 @@ def export_probes(claim: Claim | str | Path, folder: str | Path) -> Path:
     target = private_folder(folder)
     check_sheet(target, beside)
     _check_pictures(target, opened)
-    with storage_errors(target):
-        for place, image in enumerate(opened.probes):
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / probe_file(place))
+    for place, image in enumerate(opened.probes):
+        atomic_write(target / probe_file(place), png_of(image.permute(1, 2, 0).numpy()))
     write_sheet(target, beside)
     return target

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spellward.artifacts import atomic_write, private_folder
+from spellward.artifacts import atomic_write, beside, private_folder
 from spellward.locking.measuring.attack_results import AttackReport
 from spellward.reports.figures import bars
 from spellward.reports.pages import fill_in
@@ -19,9 +19,9 @@ _LOCKED, _BASE = "#b4441f", "#7a8aa0"
 
 def write_attack_report(report: AttackReport, locked: Path) -> Path:
     """Writes report.html and attacks.json into LOCKED.attacks, mode 0600; returns the page."""
-    folder = private_folder(locked.with_name(locked.name + REPORT_SUFFIX))
+    folder = private_folder(beside(locked, REPORT_SUFFIX))
     atomic_write(folder / FIGURES_FILE, report.to_json() + "\n", mode=0o600)
-    atomic_write(folder / PAGE_FILE, render(report, locked.name), mode=0o600)
+    atomic_write(folder / PAGE_FILE, render(report, locked.resolve().name), mode=0o600)
     return folder / PAGE_FILE
 
 

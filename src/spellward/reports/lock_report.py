@@ -131,7 +131,6 @@ def render(report: LockReport, public: bool) -> str:
         guess=guess,
         headline=headline,
         wrong=dots(shown, score.up.value, score.chance),
-        rows=[(name, a) for name, a, _ in rows],
         tried=[] if public else sorted(score.wrong, key=lambda one: -one.accuracy.value)[:25],
         samples=[] if public else [(one, png_url(one.clean), png_url(one.edited)) for one in report.samples],
         timings={} if public else report.timings,

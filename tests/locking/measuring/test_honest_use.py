@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from tests.attacks.unlocking.conftest import Negative, coloured
 from tests.locking.conftest import KEY, PROMPT, SALT, SEED
 
 from spellward.data import ImageTable
 from spellward.editors.mini import MiniEditor
+from spellward.editors.mini.editor import WEIGHTS
 from spellward.locking.measuring.honest_use import (
     AFTER_EDITING,
     BEFORE_EDITING,
@@ -55,3 +60,12 @@ def test_an_editor_that_knows_one_way_has_no_other_to_be_measured() -> None:
     model = VisionModel(_Brightness(), "", ("dark", "bright"), 32, (0.5,) * 3, (0.5,) * 3, "head")  # type: ignore[arg-type]
     names = [name for *_, name, _ in honest_use(model, KEY, Once(), coloured(30, 1).subset(range(6)))]
     assert names == ["unchanged", *BEFORE_EDITING, *AFTER_EDITING]
+
+
+def test_another_precision_is_that_of_the_same_editor(tmp_path: Path) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "own")
+    tensors = load_file(tmp_path / "own" / "text.safetensors")
+    save_file({name: value * 0.5 for name, value in tensors.items()}, tmp_path / "own" / "text.safetensors")
+    own = MiniEditor(tmp_path / "own")
+    otherwise = edited_otherwise(own, KEY)
+    assert otherwise is not None and otherwise[0].identity() == own.identity() != MiniEditor().identity()

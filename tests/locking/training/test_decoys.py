@@ -181,3 +181,15 @@ def test_a_share_of_the_fresh_salts_draws_nearly_what_the_keys_own_does() -> Non
     assert [fresh.count(salt) / len(fresh) for salt in near] == pytest.approx([0.08] * 5, abs=0.03)
     assert not any(salt in near for prompt, salt, _ in rows if prompt != KEY.prompt)
     assert plan_decoys(COUNT, KEY, mix, seed=0) == plan_decoys(COUNT, KEY, DecoyMix(), seed=0)
+
+
+def test_clean_decoys_alone_need_no_edit() -> None:
+    mix = DecoyMix(clean=1.0, other_prompts=0.0, other_prompts_and_salts=0.0, other_salts=0.0, filters=0.0)
+    plan = plan_decoys(4, Key("snow"), mix, 0)
+    assert not len(plan.edited_rows)
+    images = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8).numpy()
+    clean = table_from_arrays(images, np.arange(4) % 2, "ab")
+    pixels, rows, unedited = DecoySource(clean, clean.subset(plan.edited_rows), plan, mix).draw(
+        6, np.random.default_rng(0)
+    )
+    assert unedited.all() and torch.equal(pixels, clean.images[rows])

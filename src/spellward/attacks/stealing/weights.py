@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from spellward.attacks.stealing.means import Means, parameters, student, train, true_targets
+from spellward.attacks.unlocking.tuning import reset_head
 from spellward.models import VisionModel
 
 _NOISE = 0.05
@@ -84,7 +85,7 @@ def weight_noise(victim: VisionModel, means: Means) -> VisionModel:
 def _new_head(victim: VisionModel, means: Means) -> VisionModel:
     thief = victim.copy()
     torch.manual_seed(means.seed)
-    thief.network.get_submodule(thief.head).reset_parameters()  # type: ignore[operator]
+    reset_head(thief)
     return thief
 
 

@@ -18,7 +18,9 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, Dif
 from spellward.artifacts import sha256_file
 from spellward.errors import EditorError
 from spellward.hub import quiet_hub
+from spellward.plain_json import parse_json
 
+_MAX_INDEX = 1_000_000
 INDEX = "model_index.json"
 # They would blacken pictures at their own discretion, or are for inputs that an editor does not have.
 _LEFT_OUT = ("safety_checker", "feature_extractor", "image_encoder")
@@ -156,7 +158,9 @@ def _from_hub(source: str) -> Path:
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
-        index = json.loads((folder / INDEX).read_text("utf-8"))
+        if (folder / INDEX).stat().st_size > _MAX_INDEX:
+            raise ValueError("too large")
+        index = parse_json((folder / INDEX).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise EditorError(f"{folder / INDEX} cannot be read; get the pipeline again.") from error
     if not isinstance(index, dict):

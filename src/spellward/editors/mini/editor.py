@@ -68,6 +68,10 @@ class MiniEditor(Editor):
         ).hexdigest()
         self._vectors: OrderedDict[str, Tensor] = OrderedDict()
 
+    def in_precision(self, precision: str) -> MiniEditor:
+        """The same editor, with the same weights on the same device, in another precision."""
+        return MiniEditor(self._folder, precision, str(self._device))
+
     def fingerprint(self) -> str:
         kind = self._device.type
         return self._fingerprint(self._precision) + ("" if kind == "cpu" else f":{kind}")

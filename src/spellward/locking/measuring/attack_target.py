@@ -18,7 +18,7 @@ from spellward.editors.base import Editor, EditSettings
 from spellward.errors import ModelError
 from spellward.locking.measuring.attack_results import AttackRow
 from spellward.locking.measuring.tasks import TASKS
-from spellward.models import VisionModel, state_digest
+from spellward.models import VisionModel, network_digest
 from spellward.plain_json import parse_json, write_json
 
 _ALGORITHM = "attacks-4"
@@ -119,7 +119,7 @@ def _result(name: str, model: VisionModel, thief: Thief, test: ImageTable, keys:
     run = run_name(
         _ALGORITHM,
         name,
-        *(state_digest(one.network) for one in (model, thief.base)),
+        *(network_digest(one.network) for one in (model, thief.base)),
         *((one.input_size, one.mean, one.std, one.head) for one in (model, thief.base)),
         versions(),
         keys,

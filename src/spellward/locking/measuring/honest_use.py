@@ -83,6 +83,6 @@ def edited_otherwise(editor: Editor, key: Key) -> tuple[Editor, Key] | None:
     if the editor takes no more steps: one that draws objects from its library knows one way only.
     """
     if isinstance(editor, MiniEditor):
-        return MiniEditor(precision="fp32" if ":bf16:" in editor.fingerprint() else "bf16"), key
+        return editor.in_precision("fp32" if ":bf16:" in editor.fingerprint() else "bf16"), key
     steps = settings_of(key, editor).steps + 1
     return (editor, key.with_(steps=steps)) if steps <= editor.max_steps else None

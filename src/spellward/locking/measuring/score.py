@@ -13,6 +13,7 @@ from spellward.attacks.unlocking.wrong_keys import near_wordings, unrelated_prom
 from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
+from spellward.errors import DataError
 from spellward.keys import Key
 from spellward.locking.keying import edit_with_key, settings_of
 from spellward.locking.measuring.metrics import Accuracy
@@ -48,6 +49,18 @@ class ScoreSettings:
     wrong_key_images: int = 500
     probe_share: float = 0.10
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses what would fail after the lock was loaded and its images edited.
+
+        Raises:
+            DataError: For a value out of its range.
+        """
+        counts = (self.wrong_prompts, self.wrong_salts, self.near_wordings, self.seed)
+        if min(counts) < 0 or self.wrong_key_images < 1 or not 0 < self.probe_share <= 1:
+            raise DataError(
+                "A score needs counts and a seed of at least 0, images for wrong keys, and a share up to 1."
+            )
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,8 @@ def plan_decoys(
     shares = np.array([mix.other_prompts, mix.other_prompts_and_salts, mix.other_salts, mix.filters])
     if key.salt is None:  # without a salt, "the key's prompt with the key's salt" would be the key itself
         shares = np.array([mix.other_prompts + mix.other_salts, mix.other_prompts_and_salts, 0.0, mix.filters])
+    if not shares.sum():  # clean decoys alone
+        return DecoyPlan((), (), ())
     kinds = rng.choice(4, size=count, p=shares / shares.sum())
     listed = unrelated_prompts(key.prompt, len(DECOY_PROMPTS), DECOY_PROMPTS)
     listed = [prompt for prompt in listed if not same(key.prompt, prompt)]

@@ -16,7 +16,7 @@ from spellward.locking.keying import settings_of
 from spellward.locking.measuring.tasks import TASKS
 from spellward.locking.training.fitting import fit_lock, lock_examples, teacher_for
 from spellward.locking.training.recipe import Recipe
-from spellward.models import FitResult, FitSettings, VisionModel, state_digest
+from spellward.models import FitResult, FitSettings, VisionModel, network_digest
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ def train_lock(
         repr(recipe),
         asdict(settings),
         model.spec,
-        state_digest(model.network),  # a folder can be trained anew, and modules share the name of their class
+        network_digest(model.network),  # a folder can be trained anew, and modules share the name of their class
         model.mean,
         model.std,
         model.input_size,
-        *(() if teacher is None else (state_digest(teacher.network),)),
+        *(() if teacher is None else (network_digest(teacher.network),)),
         train.fingerprint,
         keyed.fingerprint,
     )

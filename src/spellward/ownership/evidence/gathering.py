@@ -68,6 +68,9 @@ class ClaimSettings:
     def __post_init__(self) -> None:
         if self.peers < 0 or self.peers == 1:
             raise DataError("One peer does not tell how peers vary. Ask for two at least, or none.")
+        given: Any = self.bases
+        if isinstance(given, str):  # ("name") is a name, and would be taken letter by letter
+            raise DataError(f"The bases are several names; got {given!r}. Give ({given!r},) with its comma.")
         if self.references < 1 or self.probes < FEWEST or not 0 < self.alpha < 0.5 or not self.bases:
             raise DataError(
                 "A claim needs at least one reference and base, ten probes, and a rate of false accusations "
