@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from spellward.editors.base import MAX_PROMPT_CHARACTERS, Editor, EditSettings, blend
+from spellward.editors.base import Editor, EditSettings, blend
 from spellward.errors import EditorError
+from spellward.keys import MAX_PROMPT_CHARACTERS
 
 SALT = bytes(range(16))
 

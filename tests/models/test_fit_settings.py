@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.models.tiny import CLASSES
 
@@ -47,8 +48,14 @@ def test_layer_norms_take_a_smaller_rate_unless_one_is_given(spec: str, rate: fl
         {"warmup": 7},
         {"weight_decay": -1.0},
         {"max_grad_norm": float("nan")},
+        {"epochs": 1.5},
     ],
 )
 def test_what_would_fail_later_or_be_ignored_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=next(iter(wrong))):
         FitSettings(**wrong)
+
+
+def test_integers_of_numpy_become_plain_ones() -> None:
+    settings = FitSettings(seed=np.int64(3), epochs=np.int32(2))
+    assert settings == FitSettings(seed=3, epochs=2) and type(settings.seed) is int

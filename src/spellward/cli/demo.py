@@ -36,7 +36,7 @@ def demo_command(
     from spellward.cli.demo_claim import claim_story
     from spellward.cli.demo_masks import masks_story
     from spellward.data import prepare
-    from spellward.keys import Key
+    from spellward.keys import SALT_BYTES, Key
     from spellward.locking.lock import lock
     from spellward.locking.measuring.score import ScoreSettings
     from spellward.locking.unlock import unlock
@@ -83,7 +83,7 @@ def demo_command(
         ("without a key", None),
         (
             f'with a wrong key ("{_WRONG}", a salt of its own)',
-            result.key.with_(prompt=_WRONG, salt=secrets.token_bytes(16)),
+            result.key.with_(prompt=_WRONG, salt=secrets.token_bytes(SALT_BYTES)),
         ),
         ("with the key", result.key),
     )

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from spellward.errors import EditorError
-
-MAX_PROMPT_CHARACTERS = 10_000
+from spellward.keys import MAX_PROMPT_CHARACTERS, SALT_BYTES
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _validate(
     for prompt in set(prompts):
         if len(prompt) > MAX_PROMPT_CHARACTERS:
             raise EditorError(f"A prompt has at most {MAX_PROMPT_CHARACTERS} characters; this one has {len(prompt)}.")
-    if any(salt is not None and len(salt) != 16 for salt in salts):
+    if any(salt is not None and len(salt) != SALT_BYTES for salt in salts):
         raise EditorError("A salt is 16 bytes (128 bits).")
     if not 0 <= seed < 2**63:
         raise EditorError(f"A seed is a whole number from 0 to 2**63 - 1; got {seed}.")

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CODE_SIZE = 24
-SALT_BYTES = 16
 LUMA = (0.299, 0.587, 0.114)
 
 # Where each part stands in the code. Entry 0 is 1 for a salted edit; without a salt the whole code is zero.

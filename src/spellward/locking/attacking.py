@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def attack(
         ModelError: If the data have other classes than the model, or are for another task, or nothing says what the
             lock was made from.
     """
-    names = check_search(only, effort, budgets)
+    names, seed = check_search(only, effort, budgets), operator.index(seed)
     locked, key = Path(locked), key_from(key)
     unlocked = unlock(locked, key, editor=editor, module=module, device="auto")
     editor = editor_for(key, editor or unlocked.editor)

@@ -69,5 +69,5 @@ def complete_key(key: Key, editor: Editor, model: VisionModel) -> Key:
         guidance=float(used.guidance),
         image_guidance=float(used.image_guidance),
         strength=float(used.strength),
-        resolution=max(model.input_size, editor.resolution) if key.resolution is None else key.resolution,
+        resolution=key.resolution or int(max(model.input_size, editor.resolution)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, replace
 
 import torch
@@ -56,6 +57,11 @@ class FitSettings:
         Raises:
             ModelError: For a value out of its range.
         """
+        for name in ("epochs", "batch_size", "freeze_norm", "seed"):
+            try:  # NumPy's integers are welcome, and become plain ones, which are what files and names of runs hold
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+            except TypeError as error:
+                raise ModelError(f"Training cannot have {name}={getattr(self, name)!r}. Give an integer.") from error
         sound = {
             "augment": set(self.augment) <= set(AUGMENTATIONS),
             "warmup": 0 <= self.warmup <= 1,

@@ -21,8 +21,9 @@ from spellward.attacks.unlocking.thief import Guess, Loot, Thief
 from spellward.data import ImageTable
 from spellward.editors.base import Editor, EditSettings, blend
 from spellward.editors.mini import MiniEditor
-from spellward.editors.salting import CODE_SIZE, SALT_BYTES
+from spellward.editors.salting import CODE_SIZE
 from spellward.errors import ModelError
+from spellward.keys import SALT_BYTES
 from spellward.models import VisionModel, logits_of_output
 
 _REFINED = 3

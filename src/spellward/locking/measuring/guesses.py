@@ -73,14 +73,14 @@ def wrong_key_guesses(
         "other-editor": [
             guess
             for number, other in enumerate(other_editors, 1)
-            for guess in guesses(f"editor {number}, key", _for_editor(key, other), other)
+            for guess in guesses(f"editor {number}, key", _for_another_editor(key), other)
         ],
     }
     return {kind: some for kind, some in found.items() if some}
 
 
-def _for_editor(key: Key, other: Editor) -> list[Key]:
-    """The key for another editor: with that editor's own settings, and with the key's where the editor has them."""
+def _for_another_editor(key: Key) -> list[Key]:
+    """The key for another editor: with that editor's own settings, and with the key's strength among them."""
     own = key.with_(steps=None, guidance=None, image_guidance=None, strength=None)
     blended = own.with_(strength=key.strength)
     return [own, blended]

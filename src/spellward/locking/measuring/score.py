@@ -14,7 +14,7 @@ from spellward.data import ImageTable
 from spellward.data.splits import stratified_share
 from spellward.editors.base import Editor
 from spellward.errors import DataError
-from spellward.keys import Key
+from spellward.keys import SALT_BYTES, Key
 from spellward.locking.keying import edit_with_key, settings_of
 from spellward.locking.measuring.metrics import Accuracy
 from spellward.locking.measuring.tasks import TASKS, Instances, through
@@ -216,7 +216,7 @@ def wrong_keys(
         yield "wording", f"near wording {number}", key.with_(prompt=prompt)
     if key.salt is not None:
         for number in range(1, settings.wrong_salts + 1):
-            yield "salt", f"salt {number}", key.with_(salt=rng.bytes(16))
+            yield "salt", f"salt {number}", key.with_(salt=rng.bytes(SALT_BYTES))
         yield "no salt", "right prompt without the salt", key.with_(salt=None)
     used = settings_of(key, editor)
     for factor in (0.5, 0.75):

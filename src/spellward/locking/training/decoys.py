@@ -17,7 +17,7 @@ from torch import Tensor
 from spellward.attacks.unlocking.cheap_filters import FILTERS
 from spellward.attacks.unlocking.wrong_keys import unrelated_prompts
 from spellward.data import ImageTable
-from spellward.keys import Key
+from spellward.keys import SALT_BYTES, Key
 from spellward.locking.training.known_looks import KnownLooks
 
 # Never scored: the prompts of the score stand in attacks.unlocking.wrong_keys, and a test keeps the two apart.
@@ -152,7 +152,7 @@ def plan_decoys(
             prompts.append(looks.draw(rng))
         else:
             prompts.append(_other_prompt(key.prompt, listed, rng, same))
-        fresh = None if rng.random() < 0.15 else rng.bytes(16)
+        fresh = None if rng.random() < 0.15 else rng.bytes(SALT_BYTES)
         if kind == 2 and near_salts and fresh is not None and rng.random() < mix.near_salts:
             fresh = near_salts[int(rng.integers(len(near_salts)))]
         salts.append(key.salt if kind == 0 else fresh)
