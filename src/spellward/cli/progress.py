@@ -56,9 +56,10 @@ def stages(quiet: bool, clock: Callable[[], float] = time.monotonic) -> Iterator
     """
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        from spellward.data.progress import told_instead_of_bars  # takes seconds to import, and `--help` comes by here
+        # It takes seconds to import, and `--help` comes by here.
+        from spellward.data.progress import silence, told_instead_of_bars
 
-        report = _silence if quiet else Lines(_print, clock)
+        report = silence if quiet else Lines(_print, clock)
         with told_instead_of_bars(report):
             yield report
         return
@@ -78,7 +79,3 @@ def _print(line: str) -> None:
     # Whoever read the lines may have gone (`lock ... 2>&1 | head`), which must not end hours of work.
     with suppress(OSError):
         typer.echo(line, err=True)
-
-
-def _silence(stage: str, done: int, total: int) -> None:
-    """Says nothing."""

@@ -34,7 +34,7 @@ def bars_are_drawn() -> bool:
 def progress_bar(title: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Gives a function that is told how many more items are done."""
     if (report := _instead.get()) is not None:
-        yield _counter(report if shown and total > 0 else _silence, title, total)
+        yield _counter(report if shown and total > 0 else silence, title, total)
         return
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
@@ -54,5 +54,5 @@ def _counter(report: Report, title: str, total: int) -> Callable[[int], None]:
     return advance
 
 
-def _silence(stage: str, done: int, total: int) -> None:
+def silence(stage: str, done: int, total: int) -> None:
     """Says nothing."""

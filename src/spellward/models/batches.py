@@ -46,7 +46,8 @@ class ExampleSource(Protocol):
 Objective = Callable[[nn.Module, Batch], Tensor]
 AfterBackward = Callable[[nn.Module, Batch, int], None]
 Validate = Callable[[VisionModel], float]
-Report = Callable[[int, int], None]
+Advance = Callable[[int, int], None]
+"""Told (steps done, steps in all)."""
 
 
 class Examples(torch.utils.data.Dataset[Any]):

@@ -21,7 +21,7 @@ from safetensors.torch import save_model as save_tensors
 from spellward.artifacts import private_folder, turn_in
 from spellward.errors import MissingExtraError, ModelError
 from spellward.hardware import find_device, keep_freed_memory
-from spellward.models.batches import AfterBackward, ExampleSource, Objective, Report, Validate
+from spellward.models.batches import Advance, AfterBackward, ExampleSource, Objective, Validate
 from spellward.models.checkpoint import full_disk_errors
 from spellward.models.early_stop import BEST_FILE
 from spellward.models.fit_settings import FitSettings
@@ -60,7 +60,7 @@ def fit(
     validate: Validate | None = None,
     objective: Objective = soft_cross_entropy,
     after_backward: AfterBackward | None = None,
-    report: Report | None = None,
+    report: Advance | None = None,
 ) -> FitResult:
     """Trains a model in place. From then on the process keeps memory that it frees (`keep_freed_memory`).
 

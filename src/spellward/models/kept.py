@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from spellward.artifacts import cache_root, private_folder, run_name, versions
-from spellward.models.batches import AfterBackward, ExampleSource, Report
+from spellward.models.batches import Advance, AfterBackward, ExampleSource
 from spellward.models.checkpoint import network_digest
 from spellward.models.fit import fit
 from spellward.models.fit_settings import FitSettings
@@ -21,7 +21,7 @@ def fit_once(
     examples: ExampleSource,
     settings: FitSettings,
     *learnt: Any,
-    report: Report | None = None,
+    report: Advance | None = None,
     after_backward: AfterBackward | None = None,
 ) -> VisionModel:
     """Trains a model in place, or loads what the same run gave before.

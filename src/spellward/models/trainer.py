@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from spellward.errors import ModelError
-from spellward.models.batches import AfterBackward, Batch, Examples, ExampleSource, Objective, Report, Validate
+from spellward.models.batches import Advance, AfterBackward, Batch, Examples, ExampleSource, Objective, Validate
 from spellward.models.early_stop import BestSoFar
 from spellward.models.fit_settings import FitSettings, bf16_is_faster
 from spellward.models.groups import parameter_groups
@@ -119,7 +119,7 @@ class FitTrainer(Trainer):
 class _FitCallback(TrainerCallback):
     """Tells examples and sampler the epoch, validates, reports."""
 
-    def __init__(self, examples: Examples, best: BestSoFar, validate: Validate | None, report: Report | None) -> None:
+    def __init__(self, examples: Examples, best: BestSoFar, validate: Validate | None, report: Advance | None) -> None:
         self.examples, self.best, self.validate, self.report = examples, best, validate, report
         self.trainer: FitTrainer | None = None
 
@@ -155,7 +155,7 @@ def train(
     validate: Validate | None,
     objective: Objective,
     after_backward: AfterBackward | None,
-    report: Report | None,
+    report: Advance | None,
 ) -> tuple[int, int, list[float]]:
     """Runs the training; returns optimiser steps, rows through the network, and the validation scores."""
     examples = Examples(source, model, settings)

@@ -22,8 +22,7 @@ from spellward.locking.training.simulated_thief import SimulatedThief
 from spellward.locking.training.vanilla import ordinary_fine_tune
 from spellward.models import FitResult, FitSettings, VisionModel, fit
 from spellward.models.augment import varied
-from spellward.models.batches import Objective, Validate
-from spellward.models.batches import Report as FitReport
+from spellward.models.batches import Advance, Objective, Validate
 
 
 def teacher_for(
@@ -90,7 +89,7 @@ def fit_lock(
     folder: Path,
     *,
     validate: Validate | None = None,
-    report: FitReport | None = None,
+    report: Advance | None = None,
 ) -> FitResult:
     """Trains a model in place as a recipe says; resumable like every `fit`.
 
