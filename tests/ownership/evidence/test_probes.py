@@ -42,17 +42,31 @@ def test_mixtures_are_means_of_two_images() -> None:
         assert int(image[0, 0, 0]) == (shades[first] + shades[second] + 1) // 2
 
 
-def test_probes_come_from_the_half_where_the_victim_is_furthest_from_the_mean_of_the_references() -> None:
+def test_probes_come_from_the_quarter_where_the_victim_is_furthest_from_the_mean_of_the_references() -> None:
     rng = np.random.default_rng(0)
     common = 3 * np.eye(5)[np.arange(50) % 5]
     victim, references = common.copy(), [common + 0.3 * rng.normal(size=(50, 5)) for _ in range(3)]
-    far = rng.permutation(50)[:20]
+    far = rng.permutation(50)[:10]
     victim[far] = np.roll(victim[far], 1, axis=1)
-    rows = choose(victim, references, 20, seed=0)
-    assert len(set(rows.tolist())) == 20
-    assert len(set(rows.tolist()) & set(far.tolist())) >= 13  # twenty of the 25 furthest, at random
+    rows = choose(victim, references, 8, seed=0)
+    assert len(set(rows.tolist())) == 8
+    assert len(set(rows.tolist()) & set(far.tolist())) >= 5  # eight of the twelve furthest, at random
     assert set(choose(victim, references, 40, seed=0).tolist()) > set(far.tolist())
     assert sorted(choose(victim, references, 500, seed=0).tolist()) == list(range(50))
+
+
+def test_a_probe_tells_less_where_the_references_spread() -> None:
+    """There an independent model may say what the victim says."""
+    rng = np.random.default_rng(0)
+    first, second, third = (8 * np.roll(np.eye(5)[np.arange(60) % 5], by, axis=1) for by in range(3))
+    wide = (np.arange(60) < 30)[:, None]
+    references = [one + 0.1 * rng.normal(size=(60, 5)) for one in [first, np.where(wide, third, first)] * 3]
+    # Further away where it is alone; but so are the references from one another.
+    victim = np.where(wide, second, (first + second) / 2) + 0.1 * rng.normal(size=(60, 5))
+    rows = choose(victim, references, 15, seed=0)
+    assert len(rows) == 15 and not wide[rows].any()
+    alone = choose(victim, references[:1], 15, seed=0)
+    assert wide[alone].mean() > 0.9  # one reference has no spread, so the furthest are taken
 
 
 def test_each_private_image_goes_into_one_probe() -> None:
